@@ -1,0 +1,1 @@
+"""retrace: rerun the tables and figures of papers on temporal modelling in video."""

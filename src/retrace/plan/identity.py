@@ -1,0 +1,45 @@
+"""Who a thing is: the hash of its canonical JSON, and the readable name in front of it."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from retrace.plan.spec import Cnn3d, ConvLstm, Model, Run, Split, TimeSformer, View
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, pydantic models as plain data."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Return the first 8 hexadecimal digits of the SHA-256 of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:8]
+
+
+def model_label(model: Model) -> str:
+    """Return a short readable name of `model`, e.g. ``convlstm-n8``, ``timesformer8-n16``."""
+    match model:
+        case Cnn3d() | ConvLstm():
+            return f"{model.family}-n{model.hidden}"
+        case TimeSformer():
+            return f"{model.family}{model.heads}-n{model.hidden}"
+
+
+def split_name(split: Split) -> str:
+    """Return the folder name of `split` inside its dataset, e.g. ``train-4000-1a2b3c4d``."""
+    return f"{split.split}-{split.clips}-{digest(split)}"
+
+
+def run_name(run: Run) -> str:
+    """Return the folder name of `run` inside its dataset, e.g. ``cnn3d-n8-f20-s42-1a2b3c4d``."""
+    return f"{model_label(run.model)}-f{run.train.frames}-s{run.seed}-{digest(run)}"
+
+
+def view_name(view: View) -> str:
+    """Return the folder name of `view` inside a run, e.g. ``from-2dot-1a2b3c4d``."""
+    return f"{view.name}-{digest(view)}"

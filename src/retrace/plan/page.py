@@ -1,0 +1,281 @@
+"""The types of a paper's page, a dataset's page and a scale: what the YAML files may say."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from retrace.plan.spec import Generator, Model, Name, Protocol
+from retrace.plan.strict import Strict
+
+Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
+"""Where a value comes from: printed in the text we hold; recalled from the main paper; read in the
+authors' code; measured with it; computed from printed values; or chosen by us."""
+
+Fragment = dict[str, Any]
+"""A part of a cell's definition. The parts of a table, its row and its column add up to a whole."""
+
+
+class Quoted(Strict):
+    """A number with its origin, where it is not simply printed in the text we hold, or needs a note."""
+
+    value: float | int | str
+    source: Origin
+    why: str
+
+
+Published = float | int | str | Quoted | None
+
+
+class Item(Strict):
+    """One entry of an axis: a row, a column, a panel, a series or a point on the x axis."""
+
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+    label: str
+    cell: Fragment = {}
+    note: str | None = None
+    not_run: str | None = None
+
+
+class Column(Item):
+    """A column of a table: its unit, how many decimals the paper prints, and which way is better."""
+
+    unit: str
+    decimals: NonNegativeInt | None = None
+    better: Literal["higher", "lower"] | None = None
+    tolerance: PositiveFloat | None = Field(
+        None, description="how far a number may lie off and still match; default: half the last printed digit"
+    )
+
+
+class Row(Item):
+    """A row of a table. A `cited` row quotes other work: the paper prints it, nobody here runs it."""
+
+    kind: Literal["ours", "cited"] = "ours"
+    published: tuple[Published, ...]
+
+
+class Table(Strict):
+    """A table as the paper prints it, and how each of its cells is made again."""
+
+    number: str
+    title: str
+    place: str
+    header: str = Field(description="what stands over the row labels")
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    cell: Fragment = {}
+    not_run: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _one_number_a_column(self) -> Self:
+        for index, row in enumerate(self.rows):
+            if len(row.published) != len(self.columns):
+                raise PydanticCustomError(
+                    "row_length",
+                    "row '{key}' prints {got} values, the table has {want} columns",
+                    {
+                        "key": row.key,
+                        "got": len(row.published),
+                        "want": len(self.columns),
+                        "at": ("rows", index),
+                    },
+                )
+        _distinct(self.rows, "rows")
+        _distinct(self.columns, "columns")
+        return self
+
+
+class Figure(Strict):
+    """A figure: what it draws, and the axes whose combinations are its cells."""
+
+    number: str
+    title: str
+    place: str
+    draw: Literal["accuracy_by_size", "ratio_by_size"] | None = Field(
+        None, description="the kind of drawing; none yet where the figure is not drawn"
+    )
+    panels: tuple[Item, ...] = ()
+    series: tuple[Item, ...] = ()
+    x: tuple[Item, ...] = ()
+    x_label: str = ""
+    y_label: str = ""
+    cell: Fragment = {}
+    not_run: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _drawn_or_explained(self) -> Self:
+        if (self.draw is None) == (self.not_run is None):
+            raise PydanticCustomError("draw_or_not_run", "a figure needs exactly one of 'draw' and 'not_run'")
+        for axis in ("panels", "series", "x"):
+            _distinct(getattr(self, axis), axis)
+        return self
+
+
+class Side(Strict):
+    """One side of a comparison: the mean over the cells of a table or figure that it selects.
+
+    An axis that is left out is averaged over; `seeds` and clips are resampled by the bootstrap.
+    """
+
+    of: str = Field(description="key of the table or figure")
+    panel: str | tuple[str, ...] | None = None
+    series: str | tuple[str, ...] | None = None
+    x: str | tuple[str, ...] | None = None
+    row: str | tuple[str, ...] | None = None
+    column: str | tuple[str, ...] | None = None
+
+
+class Comparison(Strict):
+    """`more` is larger than `less` by at least `by` (in the unit of the cells)."""
+
+    more: Side
+    less: Side
+    by: float = 0.0
+
+
+class Claim(Strict):
+    """An ordering that the paper argues. It holds if every comparison does."""
+
+    says: str
+    place: str
+    source: Origin = "paper"
+    why: str | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    not_run: str | None = None
+
+    @model_validator(mode="after")
+    def _tested_or_explained(self) -> Self:
+        if bool(self.comparisons) == (self.not_run is not None):
+            raise PydanticCustomError(
+                "compared_or_not_run", "a claim needs exactly one of 'comparisons' and 'not_run'"
+            )
+        if self.source != "paper" and not self.why:
+            raise PydanticCustomError(
+                "why", "a claim whose source is '{source}' needs a 'why'", {"source": self.source}
+            )
+        return self
+
+
+class TrainingPlan(Strict):
+    """A protocol as a page gives it: how to train, and the seeds of the repeats.
+
+    On the page it may also say `extends: <protocol>` and then only what differs.
+    """
+
+    recipe: PositiveInt
+    train: Protocol
+    seeds: tuple[NonNegativeInt, ...]
+
+
+class Ask(Strict):
+    """One domain of a view: a split of a dataset."""
+
+    dataset: Name
+    split: Literal["train", "val", "test"]
+
+
+class ViewPlan(Strict):
+    """A view as a page gives it."""
+
+    order: Literal["forward", "reversed", "shuffled", "single"]
+    domains: dict[Name, Ask]
+
+
+class Paper(Strict):
+    """A paper's page: what it prints, and nothing else."""
+
+    title: str
+    short: str
+    authors: str
+    venue: str
+    year: PositiveInt
+    arxiv: str | None = None
+    text: str = Field(description="which text we hold, and so what counts as printed")
+    protocols: dict[Name, TrainingPlan] = {}
+    views: dict[Name, ViewPlan] = {}
+    tables: dict[Name, Table]
+    figures: dict[Name, Figure] = {}
+    claims: dict[Name, Claim] = {}
+
+
+class Dataset(Strict):
+    """A dataset's page: one version of one dataset."""
+
+    title: str
+    version: PositiveInt
+    origin: str
+    access: str
+    licence: str
+    flip: Literal["forbid", "allow"]
+    classes: tuple[str, ...]
+    frames: PositiveInt
+    side: PositiveInt
+    channels: Literal[1, 3]
+    splits: dict[Literal["train", "val", "test"], PositiveInt]
+    generator: Generator
+
+
+class Shrink(Strict):
+    """What a scale changes of one paper. Empty: the paper's own size."""
+
+    seeds: PositiveInt | None = Field(None, description="only the first so many seeds of each protocol")
+    only: tuple[Fragment, ...] | None = Field(
+        None, description="keep a trained cell if it agrees with one of these; a list means: any of"
+    )
+    datasets: dict[str, Fragment] = Field(
+        {}, description="changes by dataset name; '*' and '?' are wildcards"
+    )
+    protocols: dict[str, Fragment] = Field({}, description="changes by protocol name")
+
+
+class Scale(Strict):
+    """A scale: how much smaller than the papers the work is."""
+
+    title: str
+    says: str
+    comparable: bool = Field(description="whether trained numbers may be compared with the printed ones")
+    papers: dict[str, Shrink] = {}
+
+
+class CostCell(Strict):
+    """A cell that needs no training: counted on the meta device at the paper's own size."""
+
+    measure: Literal["parameters", "gmacs"]
+    model: Model
+    classes: PositiveInt
+    frames: PositiveInt
+    side: PositiveInt
+    channels: Literal[1, 3]
+
+
+class ScoreCell(Strict):
+    """A cell that rests on trained runs: a metric on one domain of a view, reduced over seeds."""
+
+    measure: Literal["top1", "top5", "mean_class", "ratio"]
+    model: Model
+    data: Name
+    protocol: Name
+    view: Name
+    domain: Name
+    over: Name | None = Field(None, description="for `ratio`: the domain whose accuracy divides")
+
+    @model_validator(mode="after")
+    def _ratio_has_two_domains(self) -> Self:
+        if (self.measure == "ratio") != (self.over is not None):
+            raise PydanticCustomError("over", "'over' belongs to measure 'ratio', and a ratio needs it")
+        return self
+
+
+def _distinct(items: tuple[Item, ...], axis: str) -> None:
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        if item.key in seen:
+            raise PydanticCustomError(
+                "twice",
+                "key '{key}' stands twice in {axis}",
+                {"key": item.key, "axis": axis, "at": (axis, index)},
+            )
+        seen.add(item.key)

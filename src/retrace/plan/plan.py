@@ -1,0 +1,296 @@
+"""The plan: all pages at one scale, and the work that the tables and figures asked for add up to."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from retrace.errors import UserError
+from retrace.plan.expand import Cell, Shelf, cells_of, merge, wildcard
+from retrace.plan.identity import digest, run_name, view_name
+from retrace.plan.layout import split_folder
+from retrace.plan.load import Assumption, Document, read, validate
+from retrace.plan.page import (
+    Claim,
+    CostCell,
+    Dataset,
+    Figure,
+    Paper,
+    Scale,
+    ScoreCell,
+    Shrink,
+    Side,
+    Table,
+    TrainingPlan,
+)
+from retrace.plan.protocols import extended
+from retrace.plan.spec import Run, Split, View
+from retrace.plan.strict import nearest
+
+
+class Change(NamedTuple):
+    """A value that the scale changes: where it stands, the page's value and the scale's."""
+
+    where: str
+    paper: str
+    full: object
+    here: object
+
+
+class Plan:
+    """Everything declared, checked against each other, at one scale.
+
+    Attributes: `scale` (name), `overlay` (the scale's page), `papers`, `datasets` (by name, at this scale).
+    """
+
+    def __init__(self, root: Path, scale: str) -> None:
+        """Read all pages under `root`. Raises UserError naming file, line and key of each mistake."""
+        self.root = root
+        self.scale = scale
+        pages = {key: extended(page) for key, page in _documents(root, "papers").items()}
+        self._pages = {key: page for key, (page, _) in pages.items()}
+        self._sources = {key: sources for key, (_, sources) in pages.items()}
+        self._dataset_pages = _documents(root, "datasets")
+        scales = {path.stem: path for path in sorted((root / "scales").glob("*.yaml"))}
+        if scale not in scales:
+            raise UserError(f"scales/: there is no scale '{scale}'; {nearest(scale, scales)}")
+        self._scale_page = read(scales[scale], root)
+        self.overlay = validate(Scale, self._scale_page)
+        self._full_datasets = {key: validate(Dataset, page) for key, page in self._dataset_pages.items()}
+        self.papers = {key: validate(Paper, page) for key, page in self._pages.items()}
+        self._check_names()
+        self._shelves = {key: self._shelf(key) for key in self.papers}
+        self._cells: dict[tuple[str, str], tuple[Cell, ...]] = {}
+
+    def _check_names(self) -> None:
+        for key in self.overlay.papers:
+            if key not in self.papers:
+                where = ("papers", key)
+                raise UserError(
+                    self._scale_page.problem(where, f"unknown paper '{key}'; {nearest(key, self.papers)}")
+                )
+        for key, paper in self.papers.items():
+            for view, plan in paper.views.items():
+                for domain, ask in plan.domains.items():
+                    self._check_ask(key, ("views", view, "domains", domain), ask.dataset, ask.split)
+
+    def _check_ask(self, paper: str, where: tuple[str, ...], dataset: str, split: str) -> None:
+        page = self._pages[paper]
+        if dataset not in self._full_datasets:
+            hint = nearest(dataset, self._full_datasets)
+            raise UserError(page.problem((*where, "dataset"), f"unknown dataset '{dataset}'; {hint}"))
+        splits = self._full_datasets[dataset].splits
+        if split not in splits:
+            raise UserError(
+                page.problem(
+                    (*where, "split"), f"'{dataset}' has no split '{split}'; {nearest(split, splits)}"
+                )
+            )
+
+    def _shelf(self, key: str) -> Shelf:
+        shrink = self.overlay.papers.get(key, Shrink())
+        self._check_patterns(key, shrink)
+        datasets = {name: self._dataset(key, name, shrink) for name in self._full_datasets}
+        paper = self.papers[key]
+        protocols = {name: self._protocol(key, name, plan, shrink) for name, plan in paper.protocols.items()}
+        return Shelf(
+            key,
+            paper.model_copy(update={"protocols": protocols}),
+            self._pages[key],
+            datasets,
+            shrink,
+            self.scale,
+        )
+
+    def _check_patterns(self, key: str, shrink: Shrink) -> None:
+        """A pattern that fits nothing is a misspelling, not a wish."""
+        for section, valid in (("datasets", self._full_datasets), ("protocols", self.papers[key].protocols)):
+            for pattern in getattr(shrink, section):
+                if not any(wildcard({pattern: {"fits": True}}, name) for name in valid):
+                    where = ("papers", key, section, pattern)
+                    raise UserError(
+                        self._scale_page.problem(where, f"fits no name; {nearest(pattern, valid)}")
+                    )
+
+    def _dataset(self, paper: str, name: str, shrink: Shrink) -> Dataset:
+        change = wildcard(shrink.datasets, name)
+        return self._changed(Dataset, self._dataset_pages[name].data, change, (paper, "datasets"))
+
+    def _protocol(self, paper: str, name: str, plan: TrainingPlan, shrink: Shrink) -> TrainingPlan:
+        change = wildcard(shrink.protocols, name)
+        return self._changed(TrainingPlan, plan.model_dump(mode="json"), change, (paper, "protocols"))
+
+    def _changed(self, kind: type, data: dict, change: dict, where: tuple[str, str]):
+        """Return `data` with the scale's `change`; a mistake in it is reported in the scale's file."""
+        lines = {
+            key[4:]: line
+            for key, line in self._scale_page.lines.items()
+            if key[:1] == ("papers",) and key[1:3] == where and len(key) > 4
+        }
+        page = Document(self._scale_page.file, merge(data, change), lines, ())
+        return validate(kind, page)
+
+    # What is declared
+
+    def items(self, paper: str) -> dict[str, Table | Figure]:
+        """Return the tables and figures of `paper` by key, tables first."""
+        page = self.papers[paper]
+        return {**page.tables, **page.figures}
+
+    def item(self, paper: str, key: str) -> Table | Figure:
+        """Return one table or figure. Raises UserError with the nearest name if there is none."""
+        if paper not in self.papers:
+            raise UserError(f"unknown paper '{paper}'; {nearest(paper, self.papers)}")
+        items = self.items(paper)
+        if key not in items:
+            raise UserError(f"{paper} has no table or figure '{key}'; {nearest(key, items)}")
+        return items[key]
+
+    def cells(self, paper: str, key: str) -> tuple[Cell, ...]:
+        """Return the cells of one table or figure, in reading order."""
+        self.item(paper, key)
+        if (paper, key) not in self._cells:
+            self._cells[paper, key] = cells_of(self._shelves[paper], key)
+        return self._cells[paper, key]
+
+    def all_cells(self) -> Iterator[Cell]:
+        """Yield every cell of every table and figure."""
+        for paper in self.papers:
+            for key in self.items(paper):
+                yield from self.cells(paper, key)
+
+    def side_cells(self, paper: str, claim: str, side: Side) -> tuple[Cell, ...]:
+        """Return the cells that one side of a comparison selects.
+
+        Raises UserError if it names a table, figure, axis or key that does not exist.
+        """
+        where = f"{self._pages[paper].file}: claims.{claim}"
+        items = self.items(paper)
+        if side.of not in items:
+            raise UserError(f"{where}: there is no table or figure '{side.of}'; {nearest(side.of, items)}")
+        chosen = list(self.cells(paper, side.of))
+        for axis, wanted in side.model_dump(exclude={"of"}, exclude_none=True).items():
+            keys = [wanted] if isinstance(wanted, str) else list(wanted)
+            valid = {dict(cell.place.axes).get(axis) for cell in self.cells(paper, side.of)} - {None}
+            for key in keys:
+                if key not in valid:
+                    raise UserError(
+                        f"{where}: {side.of} has no {axis} '{key}'; {nearest(key, map(str, valid))}"
+                    )
+            chosen = [cell for cell in chosen if dict(cell.place.axes)[axis] in keys]
+        return tuple(chosen)
+
+    def claim_cells(self, paper: str, key: str, claim: Claim) -> Iterator[Cell]:
+        """Yield every cell that decides `claim`."""
+        for comparison in claim.comparisons:
+            yield from self.side_cells(paper, key, comparison.more)
+            yield from self.side_cells(paper, key, comparison.less)
+
+    def check(self) -> None:
+        """Expand everything, so that every mistake on any page is found now. Raises UserError."""
+        for _ in self.all_cells():
+            pass
+        for paper, page in self.papers.items():
+            for key, claim in page.claims.items():
+                list(self.claim_cells(paper, key, claim))
+
+    # What is to be done
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Every run of this scale by its name, each once however many cells share it."""
+        return {run_name(run): run for cell in self.all_cells() for run in cell.runs}
+
+    @cached_property
+    def views(self) -> dict[str, dict[str, View]]:
+        """For every run name the views it is asked, by view name."""
+        asked: dict[str, dict[str, View]] = {name: {} for name in self.runs}
+        for cell in self.all_cells():
+            for run in cell.runs:
+                assert cell.view is not None
+                asked[run_name(run)][view_name(cell.view)] = cell.view
+        return asked
+
+    @cached_property
+    def splits(self) -> dict[str, Split]:
+        """Every split that is trained on or asked, by its name `<dataset>/<split>`."""
+        found = [split for run in self.runs.values() for split in (run.train, run.val)]
+        found += [
+            split
+            for views in self.views.values()
+            for view in views.values()
+            for split in view.domains.values()
+        ]
+        return {split_folder(split).as_posix(): split for split in found}
+
+    def costs(self, paper: str) -> dict[str, CostCell]:
+        """Return the cost cells of `paper` by their digest; equal cells are counted once."""
+        cells = (cell.definition for key in self.items(paper) for cell in self.cells(paper, key))
+        return {
+            digest(cell.model_dump(exclude={"measure"})): cell for cell in cells if isinstance(cell, CostCell)
+        }
+
+    # What it rests on
+
+    def assumptions(self, cell: Cell) -> tuple[Assumption, ...]:
+        """Return the values behind `cell` that its paper does not print."""
+        if cell.definition is None:
+            return ()
+        page = self._pages[cell.place.paper]
+        used = [("tables", cell.place.item), ("figures", cell.place.item)]
+        found: list[Assumption] = []
+        if isinstance(cell.definition, ScoreCell):
+            used.append(("views", cell.definition.view))
+            found += self._sources[cell.place.paper][cell.definition.protocol]
+            asked = self.papers[cell.place.paper].views[cell.definition.view].domains.values()
+            for name in sorted({cell.definition.data, *(ask.dataset for ask in asked)}):
+                found += self._dataset_pages[name].assumptions
+        return (*(a for a in page.assumptions if a.key[:2] in used), *found)
+
+    def changes(self) -> list[Change]:
+        """Return every value of a dataset in use or a protocol that this scale changes."""
+        found = []
+        for paper, shelf in self._shelves.items():
+            full = {
+                f"protocols.{k}": p.model_dump(mode="json") for k, p in self.papers[paper].protocols.items()
+            }
+            here = {f"protocols.{k}": p.model_dump(mode="json") for k, p in shelf.page.protocols.items()}
+            used = {
+                name
+                for view in shelf.page.views.values()
+                for name in (a.dataset for a in view.domains.values())
+            }
+            full |= {f"datasets.{k}": self._full_datasets[k].model_dump(mode="json") for k in used}
+            here |= {f"datasets.{k}": shelf.datasets[k].model_dump(mode="json") for k in used}
+            found += [Change(w, paper, a, b) for w, a, b in _differences(full, here, "")]
+        return found
+
+    def fingerprint(self, paper: str, key: str) -> str:
+        """Return a digest of all that the rendering of one table or figure depends on besides scores."""
+        cells = [
+            (
+                c.place,
+                c.published.model_dump() if hasattr(c.published, "model_dump") else c.published,
+                c.not_run,
+            )
+            for c in self.cells(paper, key)
+        ]
+        return digest([self.item(paper, key).model_dump(mode="json"), cells, self.overlay.comparable])
+
+
+def target(paper: str, key: str) -> str:
+    """Return the name under which Snakemake knows a table or figure, e.g. ``rac_table_8``."""
+    return f"{paper}_{key}".replace("-", "_")
+
+
+def _documents(root: Path, folder: str) -> dict[str, Document]:
+    return {path.stem: read(path, root) for path in sorted((root / folder).glob("*.yaml"))}
+
+
+def _differences(full: object, here: object, where: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(full, dict) and isinstance(here, dict):
+        for key in sorted(full.keys() | here.keys()):
+            inner = f"{where}.{key}" if where else key
+            yield from _differences(full.get(key), here.get(key), inner)
+    elif full != here:
+        yield where, full, here

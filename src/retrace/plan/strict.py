@@ -1,0 +1,36 @@
+"""The base of every type that is read from a page: frozen, and no key it does not know."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """Return a hint that names the valid word closest to `word`, or all of them if none is close."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(str(word), valid, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"valid: {', '.join(valid)}" if valid else "nothing is valid here"
+
+
+class Strict(BaseModel):
+    """A frozen value. A key it does not know is an error that names the nearest one it does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_key(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key '{key}'; {hint}",
+                        {"key": str(key), "hint": nearest(str(key), cls.model_fields)},
+                    )
+        return data
