@@ -17,6 +17,10 @@ COSTS = f"{RESULTS}/costs/{{paper}}.json"
 PAGE = f"{RESULTS}/{{scale}}"
 TABLE = f"{PAGE}/tables/{{paper}}/{{table}}"
 FIGURE = f"{PAGE}/figures/{{paper}}/{{figure}}"
+INDEX = f"{PAGE}/index.html"
+CLAIMS = f"{PAGE}/claims.csv"
+LEDGER = f"{PAGE}/ledger"
+PUBLISHED = f"{RESULTS}/published/{{paper}}.csv"
 
 SPLIT_FILES = ("manifest.parquet", "audit.json", "contact-sheet.png", "preview.gif", "clips.npy")
 TABLE_SUFFIXES = (".md", ".csv", ".tex")

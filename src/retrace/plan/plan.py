@@ -132,6 +132,11 @@ class Plan:
 
     # What is declared
 
+    def require(self, paper: str) -> None:
+        """Raise UserError with the nearest name if there is no such paper."""
+        if paper not in self.papers:
+            raise UserError(f"unknown paper '{paper}'; {nearest(paper, self.papers)}")
+
     def items(self, paper: str) -> dict[str, Table | Figure]:
         """Return the tables and figures of `paper` by key, tables first."""
         page = self.papers[paper]
@@ -139,8 +144,7 @@ class Plan:
 
     def item(self, paper: str, key: str) -> Table | Figure:
         """Return one table or figure. Raises UserError with the nearest name if there is none."""
-        if paper not in self.papers:
-            raise UserError(f"unknown paper '{paper}'; {nearest(paper, self.papers)}")
+        self.require(paper)
         items = self.items(paper)
         if key not in items:
             raise UserError(f"{paper} has no table or figure '{key}'; {nearest(key, items)}")
@@ -276,6 +280,15 @@ class Plan:
             for c in self.cells(paper, key)
         ]
         return digest([self.item(paper, key).model_dump(mode="json"), cells, self.overlay.comparable])
+
+    def claims_fingerprint(self) -> str:
+        """Return a digest of every claim as the pages state them."""
+        return digest([page.model_dump(mode="json", include={"claims"}) for page in self.papers.values()])
+
+    def ledger_fingerprint(self) -> str:
+        """Return a digest of every assumption and of what the scale changes."""
+        pages = [*self._pages.values(), *self._dataset_pages.values()]
+        return digest([[a._asdict() for page in pages for a in page.assumptions], self.changes()])
 
 
 def target(paper: str, key: str) -> str:

@@ -79,8 +79,8 @@ def draw(generator: TemporalShape, split: str, start: int, stop: int, digits: in
     widest = 10 if generator.symbol == "dot" else 8
     if 2 * (2 * widest + generator.size) >= SIDE:
         raise UserError(
-            f"generator.size: a {generator.symbol} of {generator.size} pixels has no room to move in a frame of "
-            f"{SIDE} pixels; expected at most {SIDE // 2 - 2 * widest - 1}"
+            f"generator.size: a {generator.symbol} of {generator.size} pixels has no room to move "
+            f"in a frame of {SIDE} pixels; expected at most {SIDE // 2 - 2 * widest - 1}"
         )
     u = _uniforms(generator.seed, split, start, stop)
     label = _below(u[:, 0], len(CLASSES))

@@ -22,7 +22,6 @@ def perlin(octaves: int, seed: int, side: int) -> np.ndarray:
     return moment @ along_u @ weight.T + weight @ along_v @ moment.T
 
 
-@lru_cache(maxsize=256)
 def gradients(octaves: int, seed: int) -> np.ndarray:
     """Return the components along u and v at corner [a, b], float64 (2, octaves + 1, octaves + 1)."""
     corners = range(octaves + 1)

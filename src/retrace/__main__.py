@@ -1,0 +1,5 @@
+"""Lets `python -m retrace` run the command line."""
+
+from retrace.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""Make one split of a generated dataset: the clips, what they are, and what to look at."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from retrace.data.pictures import contact_sheet, preview
+from retrace.data.synthetic.digits import load_digits
+from retrace.data.synthetic.temporal_shape import generate
+from retrace.errors import UserError
+from retrace.files import atomic, write_text
+from retrace.plan.spec import Split
+
+_CHUNK = 512
+"""Clips in memory at once; the bytes written do not depend on it."""
+
+
+def make_split(split: Split, folder: Path, mnist_folder: Path | None) -> None:
+    """Write a split into `folder`; equal splits give equal bytes.
+
+    clips.npy          uint8 (N, T, H, W), grey levels
+    manifest.parquet   one row per clip: clip, index, label, class
+    audit.json         counts, blank frames, mean grey level, sha256 of clips.npy, digits used
+    contact-sheet.png, preview.gif
+
+    Every file is wholly there or not at all, and clips.npy appears last. Raises UserError where the
+    split cannot be made: a size that does not divide the native one, digits that are not to be had.
+    """
+    digits = _digits(split, mnist_folder)
+    with atomic(folder / "clips.npy") as temporary:
+        labels = _write_clips(split, temporary, digits)
+        clips = np.load(temporary, mmap_mode="r")
+        with atomic(folder / "manifest.parquet") as manifest:
+            _manifest(split, labels).to_parquet(manifest, index=False)
+        with atomic(folder / "contact-sheet.png") as picture:
+            contact_sheet(picture, clips, labels, split.classes)
+        with atomic(folder / "preview.gif") as picture:
+            preview(picture, clips, labels, split.classes)
+        audit = _audit(split, temporary, labels, digits)
+        write_text(folder / "audit.json", json.dumps(audit, indent=2) + "\n")
+
+
+def _digits(split: Split, mnist_folder: Path | None) -> np.ndarray | None:
+    if split.generator.symbol == "dot":
+        return None
+    if split.generator.digits is None:
+        raise UserError(f"{split.dataset}: generator.digits is missing; expected 'mnist' or 'scikit-learn'")
+    return load_digits(split.generator.digits, split.split, mnist_folder)
+
+
+def _write_clips(split: Split, path: Path, digits: np.ndarray | None) -> np.ndarray:
+    """Fill `path` chunk by chunk and return all labels."""
+    shape = (split.clips, split.frames, split.side, split.side)
+    clips = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    labels = np.empty(split.clips, np.int64)
+    for start in range(0, split.clips, _CHUNK):
+        stop = min(start + _CHUNK, split.clips)
+        clips[start:stop], labels[start:stop] = generate(split, start, stop, digits)
+    clips.flush()
+    return labels
+
+
+def _manifest(split: Split, labels: np.ndarray) -> pd.DataFrame:
+    index = np.arange(split.clips)
+    return pd.DataFrame(
+        {
+            "clip": [f"{split.split}-{i:06d}" for i in index],
+            "index": index,
+            "label": labels,
+            "class": [split.classes[label] for label in labels],
+        }
+    )
+
+
+def _audit(split: Split, path: Path, labels: np.ndarray, digits: np.ndarray | None) -> dict:
+    """Describe the file that was written, read back chunk by chunk."""
+    clips = np.load(path, mmap_mode="r")
+    blank = grey = 0
+    for start in range(0, split.clips, _CHUNK):
+        chunk = clips[start : start + _CHUNK]
+        blank += int((chunk.max(axis=(2, 3)) == chunk.min(axis=(2, 3))).sum())
+        grey += int(chunk.sum(dtype=np.int64))
+    counts = np.bincount(labels, minlength=len(split.classes)).tolist()
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "dataset": split.dataset,
+        "version": split.version,
+        "split": split.split,
+        "clips": split.clips,
+        "class_counts": dict(zip(split.classes, counts, strict=True)),
+        "blank_frame_share": blank / (split.clips * split.frames),
+        "mean_grey": grey / clips.size,
+        "digits": None if digits is None else {"source": split.generator.digits, "images": len(digits)},
+        "sha256": sha256,
+    }

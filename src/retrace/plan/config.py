@@ -1,0 +1,34 @@
+"""The user's configuration: config.yaml, or what Snakemake was given on its command line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from retrace.errors import UserError
+from retrace.plan.load import Document, problems, read
+from retrace.plan.strict import Strict
+
+FILE = "config.yaml"
+
+
+class Config(Strict):
+    """Which scale to run, and where the user's own files are."""
+
+    scale: str = Field(description="name of a file in scales/, without .yaml")
+    mnist: str = Field(description="folder with the MNIST files")
+
+
+def check(values: Mapping[str, Any], document: Document) -> Config:
+    """Return `values` as a Config. Raises UserError placed in `document` where it spells the key."""
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise UserError("\n".join(problems(document, error, [()]))) from error
+
+
+def load(root: Path) -> Config:
+    """Read config.yaml under `root`."""
+    document = read(root / FILE, root)
+    return check(document.data, document)

@@ -1,0 +1,63 @@
+"""The spec files: what a step is told to do, one small JSON file beside where its results will lie.
+
+They are content-addressed: the folder's name holds the hash of the spec, so a file never changes.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from retrace.errors import UserError
+from retrace.files import write_text
+from retrace.plan.identity import run_name
+from retrace.plan.layout import run_folder, split_folder, view_folder
+from retrace.plan.plan import Plan
+from retrace.plan.spec import Run, Split, View
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def specs(plan: Plan) -> Iterator[tuple[Path, BaseModel]]:
+    """Yield the path and content of every spec of `plan`, each path once."""
+    for split in plan.splits.values():
+        yield split_folder(split) / "split.json", split
+    for name, run in plan.runs.items():
+        yield run_folder(run) / "spec.json", run
+        for view in plan.views[name].values():
+            yield view_folder(run, view) / "view.json", view
+
+
+def write(plan: Plan) -> None:
+    """Write every spec of `plan` under its root."""
+    for path, spec in specs(plan):
+        write_text(plan.root / path, json.dumps(spec.model_dump(mode="json"), indent=1) + "\n")
+
+
+def read_split(path: Path) -> Split:
+    """Read a split.json. Raises UserError if it is missing or is not one."""
+    return _read(Split, path)
+
+
+def read_run(path: Path) -> Run:
+    """Read a spec.json. Raises UserError if it is missing, is not one, or lies in another run's folder."""
+    run = _read(Run, path)
+    if path.absolute().parent.name != run_name(run):
+        raise UserError(f"{path}: this spec belongs into a folder named {run_name(run)}")
+    return run
+
+
+def read_view(path: Path) -> View:
+    """Read a view.json. Raises UserError if it is missing or is not one."""
+    return _read(View, path)
+
+
+def _read(kind: type[T], path: Path) -> T:
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; `snakemake specs` writes it") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not the spec of a {kind.__name__.lower()}: {error}") from error

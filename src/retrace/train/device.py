@@ -1,0 +1,39 @@
+"""Where a model computes, and how: the same for training, validation and scoring."""
+
+import os
+
+import torch
+from torch import nn
+
+from retrace.errors import UserError
+from retrace.plan.spec import Protocol
+
+
+def prepare_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU, and ask torch for deterministic algorithms.
+
+    A CPU computes in one thread: the number of threads changes the order of sums and so the bytes.
+    Several runs at once keep the cores busy instead.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
+    torch.use_deterministic_algorithms(True, warn_only=True)  # some 3D poolings have no such algorithm
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    torch.set_num_threads(1)
+    return torch.device("cpu")
+
+
+def forward(model: nn.Module, x_BTCHW: torch.Tensor, protocol: Protocol, classes: int) -> torch.Tensor:
+    """Return float32 logits (B, classes), under the protocol's autocast on a GPU.
+
+    Raises UserError where the model answers in another shape.
+    """
+    device = x_BTCHW.device.type
+    enabled = device == "cuda" and protocol.autocast == "bfloat16"
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=enabled):
+        logits_BK = model(x_BTCHW)
+    expected = (len(x_BTCHW), classes)
+    if tuple(logits_BK.shape) != expected:
+        raise UserError(f"the model answers logits of shape {tuple(logits_BK.shape)}, expected {expected}.")
+    return logits_BK.float()

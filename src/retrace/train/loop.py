@@ -1,0 +1,164 @@
+"""Training: read it from top to bottom. x_BTCHW: Batch, Time, Channels, Height, Width; K: classes.
+
+A run that is killed and started again ends with the same bytes as one that was not (on the CPU).
+"""
+
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from retrace.data.clips import Clips
+from retrace.errors import UserError
+from retrace.models import registry
+from retrace.plan.identity import digest
+from retrace.plan.spec import Run
+from retrace.train.checkpoint import Checkpoint
+from retrace.train.device import forward, prepare_device
+from retrace.train.optimizer import build_optimizer
+from retrace.train.order import epoch_batches, steps_per_epoch
+from retrace.train.outputs import log_epoch, rewrite_log, write_failure, write_results
+from retrace.train.progress import Progress
+from retrace.train.stop import Interrupted, StopRequests
+from retrace.train.weights import load_parent, on_cpu
+
+
+def train(run: Run, folder: Path, *, minutes: float | None = None, parent: Path | None = None) -> None:
+    """Train `run` into `folder`: weights.safetensors, train.json, env.json and log.jsonl.
+
+    `minutes` is the time limit, `parent` the weights.safetensors of the run that `run.parent` names.
+    Raises UserError for bad data, bad weights or a loss that is not finite, and leaves failure.json
+    on any error. Exits with code 75 (`stop.EXIT_RESUME`) when asked to stop before the end: start it
+    again, and it goes on.
+    """
+    (folder / "failure.json").unlink(missing_ok=True)
+    progress = Progress()
+    try:
+        with StopRequests(minutes) as stop:
+            training = Training(run, folder, progress, stop, parent)
+            training.run_epochs()
+        training.finish()
+    except Exception as error:
+        write_failure(folder, error, progress)
+        raise
+
+
+class Training:
+    """One run under way: data, model, optimiser, and the progress that checkpoints keep."""
+
+    def __init__(
+        self, run: Run, folder: Path, progress: Progress, stop: StopRequests, parent: Path | None
+    ) -> None:
+        _check_same_task(run)
+        task, protocol = run.train, run.protocol
+        self.run, self.folder, self.protocol = run, folder, protocol
+        self.progress, self.stop = progress, stop
+        self.n_classes = len(task.classes)
+        self.train_clips, self.val_clips = Clips(run.train), Clips(run.val)
+        steps = steps_per_epoch(task.clips, protocol.batch, drop_last=protocol.drop_last)
+        self.device = prepare_device()
+        torch.manual_seed(run.seed)
+        self.model = registry.build(
+            run.model, classes=self.n_classes, channels=task.channels, frames=task.frames, side=task.side
+        ).to(self.device)
+        load_parent(self.model, run.parent, parent)
+        self.optimizer, self.schedule = build_optimizer(self.model, protocol, steps * protocol.epochs)
+        self.checkpoint = Checkpoint(
+            folder / "checkpoint", digest(run), self.model, self.optimizer, self.schedule
+        )
+        for warning in self.checkpoint.restore(progress):
+            progress.log.append({"warning": warning})
+            print(f"warning: {warning}", file=sys.stderr)
+        rewrite_log(folder, progress)
+
+    def run_epochs(self) -> None:
+        """Train epoch after epoch until the protocol says stop, or a stop is asked for."""
+        try:
+            while not self.progress.why_over(self.protocol):
+                self.train_epoch()
+                self.close_epoch()
+        except Interrupted as interruption:
+            self.checkpoint.save(self.progress)
+            where = f"epoch {self.progress.epochs + 1}, step {self.progress.step}"
+            print(f"stopped at {where}: {interruption.reason}. Start again to resume.", file=sys.stderr)
+            raise
+
+    def train_epoch(self) -> None:
+        """Take the steps of the epoch that are still to take."""
+        protocol, progress, n_clips = self.protocol, self.progress, len(self.train_clips)
+        epoch = progress.epochs + 1
+        batches = epoch_batches(
+            n_clips, protocol.batch, drop_last=protocol.drop_last, seed=self.run.seed, epoch=epoch
+        )
+        self.model.train()
+        ahead = batches[progress.step :]
+        for indices in tqdm(ahead, desc=f"epoch {epoch}/{protocol.epochs}", leave=False, disable=None):
+            start = time.perf_counter()
+            x_BTCHW, labels_B = self.train_clips.batch(indices, self.device)
+            progress.waited += time.perf_counter() - start
+            progress.loss_sum += self.step(x_BTCHW, labels_B) * len(indices)
+            progress.seconds += time.perf_counter() - start
+            progress.clips += len(indices)
+            progress.step += 1
+            self.checkpoint.save_if_due(progress)
+            self.stop.check()
+
+    def step(self, x_BTCHW: torch.Tensor, labels_B: torch.Tensor) -> float:
+        """Take one optimiser step on the protocol's global batch and return the batch's mean loss.
+
+        The whole batch goes through at once; whatever comes to split it must leave the gradient as it is.
+        """
+        self.optimizer.zero_grad()
+        logits_BK = forward(self.model, x_BTCHW, self.protocol, self.n_classes)
+        loss = cross_entropy(logits_BK, labels_B)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise UserError(
+                f"the loss is {value} at epoch {self.progress.epochs + 1}, step {self.progress.step + 1}; "
+                f"the learning rate {self.protocol.optimizer.lr} may be too high."
+            )
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return value
+
+    @torch.no_grad()
+    def val_top1(self) -> float:
+        """Return top-1 on the validation split, each clip once. It only monitors: no table prints it."""
+        self.model.eval()
+        correct = 0
+        for start in range(0, len(self.val_clips), self.protocol.batch):
+            self.stop.check()
+            indices = np.arange(start, min(start + self.protocol.batch, len(self.val_clips)))
+            x_BTCHW, labels_B = self.val_clips.batch(indices, self.device)
+            logits_BK = forward(self.model, x_BTCHW, self.protocol, self.n_classes)
+            correct += int((logits_BK.argmax(1) == labels_B).sum())
+        return correct / len(self.val_clips)
+
+    def close_epoch(self) -> None:
+        """Validate, keep the weights if they are the best so far, save and log."""
+        start = time.perf_counter()
+        val_top1 = self.val_top1()
+        lr = self.schedule.get_last_lr()[0]  # that of the next step
+        better = self.progress.close_epoch(val_top1, time.perf_counter() - start, lr)
+        if better and self.protocol.select == "best_val":
+            self.progress.best_weights = on_cpu(self.model)
+        self.checkpoint.save(self.progress)
+        log_epoch(self.folder, self.progress, self.protocol.epochs)
+
+    def finish(self) -> None:
+        """Write what the run was for, then drop the checkpoint."""
+        write_results(self.folder, self.run, on_cpu(self.model), self.progress, self.device)
+        self.checkpoint.remove()
+
+
+def _check_same_task(run: Run) -> None:
+    for name in ("frames", "side", "channels", "classes"):
+        train, val = getattr(run.train, name), getattr(run.val, name)
+        if train != val:
+            raise UserError(f"the training split has {name} {train}, the validation split {val}.")

@@ -1,0 +1,104 @@
+# The plan, and the few functions that answer a rule's question about its inputs.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from retrace.errors import UserError
+from retrace.plan import config as settings, layout
+from retrace.plan.load import read
+from retrace.plan.page import CostCell
+from retrace.plan.plan import Plan, target
+from retrace.plan.specs import specs as all_specs
+
+ROOT = Path()
+
+try:
+    CONFIG = settings.check(config, read(ROOT / settings.FILE, ROOT))
+    PLAN = Plan(ROOT, CONFIG.scale)
+    PLAN.check()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
+shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    split="[^/]+",
+    run="[^/]+",
+    view="[^/]+",
+    paper="|".join(PLAN.papers),
+    scale=PLAN.scale,
+
+
+def clips_of(splits):
+    """The clips of each split. Ancient: the folder's name holds the hash of what is in it."""
+    return [ancient(str(layout.split_folder(split) / "clips.npy")) for split in splits]
+
+
+def training_clips(wildcards):
+    run = PLAN.runs[wildcards.run]
+    return clips_of([run.train, run.val])
+
+
+def asked_clips(wildcards):
+    view = PLAN.views[wildcards.run][wildcards.view]
+    return clips_of(view.domains.values())
+
+
+def scores_of(cells):
+    """The scores that trained cells rest on, each file once."""
+    folders = [layout.view_folder(run, cell.view) for cell in cells for run in cell.runs]
+    return sorted({str(folder / "scores.parquet") for folder in folders})
+
+
+def item_inputs(paper, key):
+    """What one table or figure is rendered from: scores, costs and the numbers on record."""
+    cells = PLAN.cells(paper, key)
+    costs = (
+        [layout.COSTS.format(paper=paper)] if any(isinstance(c.definition, CostCell) for c in cells) else []
+    )
+    return [*scores_of(cells), *costs, *on_record(paper)]
+
+
+def on_record(paper):
+    path = Path(layout.PUBLISHED.format(paper=paper))
+    return [str(path)] if path.exists() else []
+
+
+def claim_scores(wildcards):
+    claims = [
+        (paper, key, claim) for paper, page in PLAN.papers.items() for key, claim in page.claims.items()
+    ]
+    return scores_of(cell for named in claims for cell in PLAN.claim_cells(*named))
+
+
+def item_outputs(paper, key):
+    """The files of one table or figure."""
+    if key in PLAN.papers[paper].tables:
+        stem, suffixes = layout.TABLE.format(scale=PLAN.scale, paper=paper, table=key), layout.TABLE_SUFFIXES
+    else:
+        stem, suffixes = (
+            layout.FIGURE.format(scale=PLAN.scale, paper=paper, figure=key),
+            layout.FIGURE_SUFFIXES,
+        )
+    return [stem + suffix for suffix in suffixes]
+
+
+def labels(paper, key):
+    """How one table or figure is called in Snakemake's report."""
+    return {"number": PLAN.item(paper, key).number, "title": PLAN.item(paper, key).title}
+
+
+def all_items():
+    return [(paper, key) for paper in PLAN.papers for key in PLAN.items(paper)]
+
+
+def existing_scores(wildcards):
+    return [path for path in scores_of(PLAN.all_cells()) if Path(path).exists()]
+
+
+def contact_sheets(wildcards):
+    return [f"{folder}/contact-sheet.png" for folder in PLAN.splits]

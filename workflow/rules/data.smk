@@ -1,0 +1,19 @@
+rule generate:
+    """Make one split of a generated dataset, with an audit and pictures to look at."""
+    input:
+        spec=ancient(f"{layout.SPLIT}/split.json"),
+    output:
+        [f"{layout.SPLIT}/{name}" for name in layout.SPLIT_FILES],
+    log:
+        "results/logs/generate/{dataset}/{split}.log",
+    benchmark:
+        "results/logs/generate/{dataset}/{split}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        mnist=CONFIG.mnist,
+    shell:
+        "python -m retrace generate --spec {input.spec} --mnist {params.mnist:q} > {log} 2>&1"

@@ -1,0 +1,37 @@
+rule score:
+    """Ask a trained run one view: class scores of every clip of every domain."""
+    input:
+        spec=ancient(f"{layout.VIEW}/view.json"),
+        weights=f"{layout.RUN}/weights.safetensors",
+        clips=asked_clips,
+    output:
+        scores=f"{layout.VIEW}/scores.parquet",
+        metrics=f"{layout.VIEW}/metrics.json",
+    log:
+        "results/logs/score/{dataset}/{run}/{view}.log",
+    benchmark:
+        "results/logs/score/{dataset}/{run}/{view}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    shell:
+        "python -m retrace score --spec {input.spec} > {log} 2>&1"
+
+
+rule cost:
+    """Count parameters and multiply-adds of one paper's models at the paper's own sizes."""
+    output:
+        layout.COSTS,
+    log:
+        "results/logs/cost/{paper}.log",
+    benchmark:
+        "results/logs/cost/{paper}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    params:
+        cells=lambda wildcards: sorted(PLAN.costs(wildcards.paper)),
+    shell:
+        "python -m retrace cost {wildcards.paper} > {log} 2>&1"
