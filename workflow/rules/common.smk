@@ -9,7 +9,6 @@ from retrace.plan import config as settings, layout
 from retrace.plan.load import read
 from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan, target
-from retrace.plan.specs import specs as all_specs
 
 ROOT = Path()
 
@@ -19,6 +18,9 @@ try:
     PLAN.check()
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# The list of all specs. Rules take it as ancient: a spec's path holds the hash of what is in it.
+SPECS = layout.SPECS.format(scale=PLAN.scale)
 
 # Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')

@@ -1,7 +1,7 @@
 rule generate:
     """Make one split of a generated dataset, with an audit and pictures to look at."""
     input:
-        spec=ancient(f"{layout.SPLIT}/split.json"),
+        specs=ancient(SPECS),
     output:
         [f"{layout.SPLIT}/{name}" for name in layout.SPLIT_FILES],
     log:
@@ -14,6 +14,7 @@ rule generate:
         mem_mb=2000,
         runtime=60,
     params:
+        spec=f"{layout.SPLIT}/split.json",
         mnist=CONFIG.mnist,
     shell:
-        "python -m retrace generate --spec {input.spec} --mnist {params.mnist:q} > {log} 2>&1"
+        "python -m retrace generate --spec {params.spec} --mnist {params.mnist:q} > {log} 2>&1"

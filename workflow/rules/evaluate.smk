@@ -1,7 +1,7 @@
 rule score:
     """Ask a trained run one view: class scores of every clip of every domain."""
     input:
-        spec=ancient(f"{layout.VIEW}/view.json"),
+        specs=ancient(SPECS),
         weights=f"{layout.RUN}/weights.safetensors",
         clips=asked_clips,
     output:
@@ -17,8 +17,10 @@ rule score:
         gpu=1,
         mem_mb=8000,
         runtime=120,
+    params:
+        spec=f"{layout.VIEW}/view.json",
     shell:
-        "python -m retrace score --spec {input.spec} > {log} 2>&1"
+        "python -m retrace score --spec {params.spec} > {log} 2>&1"
 
 
 rule cost:

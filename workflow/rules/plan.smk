@@ -1,7 +1,10 @@
 rule specs:
-    """Write what every step is told to do: one small JSON file per run, view and split."""
+    """Write what every step is told to do: one small JSON file per run, view and split.
+
+    Only their list is declared: a thousand outputs of one job would slow every step of Snakemake.
+    """
     output:
-        [str(path) for path, _ in all_specs(PLAN)],
+        SPECS,
     log:
         f"results/logs/specs-{PLAN.scale}.log",
     benchmark:

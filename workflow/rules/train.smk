@@ -1,7 +1,7 @@
 rule train:
     """Train one run. Killed, it goes on from its checkpoint, which is no declared output and so survives."""
     input:
-        spec=ancient(f"{layout.RUN}/spec.json"),
+        specs=ancient(SPECS),
         clips=training_clips,
     output:
         weights=f"{layout.RUN}/weights.safetensors",
@@ -17,5 +17,7 @@ rule train:
         gpu=1,
         mem_mb=8000,
         runtime=1440,
+    params:
+        spec=f"{layout.RUN}/spec.json",
     shell:
-        "python -m retrace train --spec {input.spec} --minutes {resources.runtime} >> {log} 2>&1"
+        "python -m retrace train --spec {params.spec} --minutes {resources.runtime} >> {log} 2>&1"
