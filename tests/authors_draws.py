@@ -10,9 +10,8 @@ from retrace.data.synthetic.draws import CLASSES, Draws
 def authors_draws(generator, clips, digits=0, seed=7):
     """Draw as the authors do: two global streams (NumPy's and Python's), in their order of calls."""
     numpy, python = np.random.RandomState(seed), random.Random(seed)
-    return Draws(
-        *map(np.array, zip(*(_authors_clip(generator, digits, numpy, python) for _ in range(clips))))
-    )
+    rows = [_authors_clip(generator, digits, numpy, python) for _ in range(clips)]
+    return Draws(*map(np.array, zip(*rows, strict=True)))
 
 
 def _authors_clip(generator, digits, numpy, python):

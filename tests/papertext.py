@@ -3,9 +3,11 @@
 The texts lie next to the checkout and are never part of it: a test that needs one skips without it.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,11 @@ Cells = list[list[str]]
 """The rows of a printed table, each a list of cells without markup."""
 
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?")
+_DIGITS = re.compile(r"\d+(?:\.\d+)*")
 _MARKUP = re.compile(r"</?[a-z]+>|\*\*|\$")
 _RULE = re.compile(r"[|\s:-]+")
+TIMES = "\N{MULTIPLICATION SIGN}"
+_SIGNS = {r"\times": TIMES, r"\Delta": "Δ"}
 
 
 def page(paper: str) -> Paper:
@@ -38,9 +43,18 @@ def paper_text(start: str) -> str:
     return found[0].read_text(encoding="utf-8")
 
 
+def oracle(paper: str, key: str) -> Any:
+    """Return one part of the figures measured with the authors' code; skip the test where they are absent."""
+    file = TEXTS.parent / "oracles" / f"{paper}.json"
+    if not file.exists():
+        pytest.skip("the figures measured with the authors' code are not here")
+    return json.loads(file.read_text(encoding="utf-8"))[key]
+
+
 def running(text: str) -> str:
-    """Return `text` without markup and line breaks, as one line."""
-    return " ".join(_MARKUP.sub("", text).split())
+    """Return `text` without markup and line breaks, as one line, with ``x`` for every multiplication sign."""
+    plain_text = _MARKUP.sub("", text).replace(r"\times", "x").replace(TIMES, "x")
+    return " ".join(plain_text.split())
 
 
 def tables(text: str) -> list[Cells]:
@@ -101,12 +115,21 @@ def printed_cells(paper: Paper) -> dict[tuple[str, str, str], float | int | str]
     }
 
 
-def assert_backed(fragment: str, value: float | int | str, text: str) -> None:
-    """Assert that `fragment` stands in the running `text`, and that it has all numbers of `value`."""
-    assert fragment in text, f"'{fragment}' is not in the text"
-    wanted = numbers(value) if isinstance(value, str) else [abs(float(value))]
-    there = iter(numbers(fragment))
-    assert all(number in there for number in wanted), f"'{fragment}' does not say {value}"
+def assert_said(paper: Paper, words: Mapping[str, Mapping[str, str]], text: str) -> None:
+    """Assert that `words` of `text` back every printed cell of the tables that rest on running text.
+
+    `words` has for each such table, by ``row column``, what the paper says; the digits of the cell, those
+    in names too, must stand in it in the same order. A sign need not: a paper may print a change as a loss.
+    """
+    line = running(text)
+    cells = {(t, f"{r} {c}"): v for (t, r, c), v in printed_cells(paper).items() if t.startswith("text-")}
+    said = {(table, cell): said for table, part in words.items() for cell, said in part.items()}
+    assert said.keys() == cells.keys()
+    for place, fragment in said.items():
+        there = iter(_DIGITS.findall(fragment.replace("one million", "1000 thousand")))
+        assert fragment in line, f"{place}: '{fragment}' is not in the text"
+        wanted = _DIGITS.findall(str(cells[place]))
+        assert all(digits in there for digits in wanted), f"{place}: '{fragment}' lacks {cells[place]}"
 
 
 def prose(paper: Paper) -> Iterator[str]:
@@ -127,6 +150,48 @@ def copied(ours: str, text: str, words: int = 7) -> list[str]:
     known = {tuple(theirs[i : i + words]) for i in range(len(theirs) - words + 1)}
     runs = (tuple(mine[i : i + words]) for i in range(len(mine) - words + 1))
     return [" ".join(run) for run in runs if run in known]
+
+
+def plain(cell: str) -> str:
+    """Return `cell` without reference numbers and TeX: ``TSM_{Flow} [3]`` is ``TSM Flow``."""
+    cell = re.sub(r"\[\d+\]", "", cell).replace("_{", " ")
+    cell = re.sub(r"\\[A-Za-z]+", lambda word: _SIGNS.get(word[0], ""), cell)
+    cell = re.sub(r"\{(\w*)\}_?|\}", r"\1", cell)  # what \text{res}_3 and TSM_{Flow} have left of TeX
+    return " ".join(re.sub(rf"\s*{TIMES}\s*", TIMES, cell).split())
+
+
+def mistakes(table: Table, printed: Cells, names: Mapping[str, str] | None = None) -> list[str]:
+    """Return every place where `table` differs from the `printed` rows, the first of which is the header.
+
+    The first cell of each printed row is its label. `names` translates the paper's labels, of rows and
+    columns, to the page's. Compares labels, values, and the decimals of columns that state them.
+    """
+    header, *rows = printed
+    labels = [(names or {}).get(label, label) for label in (*header[1:], *(row[0] for row in rows))]
+    found = _unlike("labels", [item.label for item in (*table.columns, *table.rows)], labels)
+    if found:
+        return found
+    for row, (label, *cells) in zip(table.rows, rows, strict=True):
+        for column, published, cell in zip(table.columns, row.published, cells, strict=True):
+            place = f"{label}, {column.label}"
+            said = cell if column.unit == "text" else _said(cell)
+            found += _unlike(place, as_printed(published), said)
+            if column.decimals is not None and isinstance(said, float):
+                found += _unlike(
+                    f"decimals of {place}", column.decimals, len(cell.partition(".")[2].rstrip(" GM%"))
+                )
+    return found
+
+
+def _said(cell: str) -> float | str | None:
+    """Return what a printed cell says: a number without its unit, a word, or None for a dash or nothing."""
+    if match := re.fullmatch(r"([+-]?\d+(?:\.\d+)?) ?[%GM]?", cell):
+        return float(match[1])
+    return None if cell in ("", "-") else cell
+
+
+def _unlike(place: str, ours: object, theirs: object) -> list[str]:
+    return [] if ours == theirs else [f"{place}: the page says {ours!r}, the paper {theirs!r}"]
 
 
 def _cells(line: str) -> list[str] | None:

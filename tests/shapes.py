@@ -1,5 +1,6 @@
 """Small Temporal Shape specs for tests."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,8 @@ import pytest
 from retrace.data.synthetic.draws import CLASSES
 from retrace.plan.spec import Split, TemporalShape
 
-MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
-needs_mnist = pytest.mark.skipif(
-    not (MNIST / "t10k-images-idx3-ubyte.gz").exists(), reason="the MNIST test images are not at hand"
-)
+_MNIST_TEST = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+needs_mnist = pytest.mark.skipif(not _MNIST_TEST.exists(), reason="the MNIST test images are not at hand")
 OLD_SEEDS, NEW_SEEDS = 15, 100_000
 """Ranges of the default noise seed up to version 1.10 of the authors' noise package, and since."""
 
@@ -45,3 +44,8 @@ def split(generator, frames=20, side=64, name="test", classes=CLASSES):
 
 def random_digits(n=50):
     return np.random.default_rng(0).integers(0, 256, (n, 28, 28), dtype=np.uint8)
+
+
+def mnist_test_digits():
+    """The 10,000 images after their header, read without torchvision, which takes seconds to import."""
+    return np.frombuffer(gzip.decompress(_MNIST_TEST.read_bytes())[16:], np.uint8).reshape(-1, 28, 28)

@@ -156,13 +156,14 @@ def test_sigterm_ends_the_process_with_75_and_it_goes_on(workplace, start_child,
 def test_one_step_at_a_time_under_a_time_limit_it_ends_with_the_same_bytes(reference):
     run = toy_run()
     write_data(run)
-    for starts in range(1, 100):
+    starts, finished = 0, False
+    while not finished:
+        starts += 1
         try:
             train(run, Path("run"), minutes=0)
+            finished = True
         except SystemExit as stopped:
             assert stopped.code == 75
-        else:
-            break
     assert starts > 15
     assert results(Path("run")) == reference
     assert epochs_in_log(Path("run")) == [1, 2, 3]
@@ -330,7 +331,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_reason(monkeypatch):
     monkeypatch.setattr(registry, "build", linear_net)
     run = toy_run(optimizer=Sgd(name="sgd", lr=1e38, momentum=0.9, weight_decay=0))
     write_data(run)
-    with pytest.raises(UserError, match="the loss is (nan|inf) at epoch 1, step"):
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at epoch 1, step"):
         train(run, Path("run"))
     failure = json.loads(Path("run/failure.json").read_text())
     assert "the loss is" in failure["reason"]
@@ -386,7 +387,7 @@ def test_a_run_starts_from_its_parent_and_from_no_other(monkeypatch):
     weights = Path("parent/weights.safetensors")
     train(run, Path("run"), parent=weights)
     assert torch.equal(load_file("run/weights.safetensors")["1.weight"], load_file(weights)["1.weight"])
-    with pytest.raises(UserError, match="weights.safetensors is needed"):
+    with pytest.raises(UserError, match="is needed"):
         train(run, Path("other"))
     with pytest.raises(UserError, match=f"weights of run {digest(parent)}, expected no parent"):
         train(toy_run(), Path("other"), parent=weights)

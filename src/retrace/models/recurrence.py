@@ -5,17 +5,20 @@ changes what is computed:
 
 - clips do not depend on each other, so a few at a time run through all steps and stay in the cache;
 - activations lie channels-last, h and x side by side, so a step is one convolution;
-- tanh(a) = 1 - 2 sigmoid(-2a), so one call serves all four gates (ATen's tanh is five times slower);
-- what the backward pass reads goes into buffers that the next training step uses again.
+- tanh(a) = 1 - 2 sigmoid(-2a), so one call serves all four gates (ATen's tanh is five times slower).
+  Hence s = sigmoid(-2g) stands for tanh(g), and the state is z = -2c:
+  z_t = f z_{t-1} + i (4s - 2), h_t = o (1 - 2 sigmoid(z_t));
+- what the backward pass reads lies in memory that the next training step uses again.
 """
 
-from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from retrace.models.tape import Kind, Shelf, Tape
 
 _PIXELS = 8192
 """Pixels of a step that a CPU takes at a time: with 16 hidden units their gates fill 2 MiB."""
@@ -23,44 +26,141 @@ _PIXELS = 8192
 _PLAIN_3X3: tuple[Any, ...] = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
 """Stride, padding, dilation, transposed, output padding, groups."""
 
+_aten = torch.ops.aten
 
-class Tape(NamedTuple):
-    """What some clips leave behind for the backward pass, step by step, each (T, clips, H, W, channels).
 
-    Without a backward pass there is only one step, overwritten again and again.
+def recur_and_pool(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, shelf: Shelf) -> Tensor:
+    """Run a convolutional LSTM over T steps from a zero state; return its h, max-pooled by 2x2.
+
+    `weight` (4N, N + C, 3, 3) has the rows of gates i, f, o, g and the columns of h, then of x; `bias`
+    is (4N). The result is (B, T, H // 2, W // 2, N). Shi et al., "Convolutional LSTM Network", 2015,
+    equation 3 without peepholes: c_t = f c_{t-1} + i tanh(g), h_t = o tanh(c_t).
+
+    Under autocast, convolutions and gates have its precision, and the state keeps that of x.
+    Raises RuntimeError at a second backward pass through the same graph.
     """
+    device = x_BTHWC.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x_BTHWC.dtype
+    hidden = len(bias) // 4
+    scale = torch.cat([bias.new_ones(3 * hidden), bias.new_full((hidden,), -2)])
+    with torch.autocast(device, enabled=False):
+        return _RecurAndPool.apply(x_BTHWC, weight * scale.view(-1, 1, 1, 1), bias * scale, dtype, shelf)
 
-    fed: Tensor  # h of the step before, then x: the input of the convolution
-    gates: Tensor  # i, f, o and s, where tanh(g) = 1 - 2 s
-    state: Tensor  # z = -2 c
-    kept: Tensor  # which pixel of its plane each pool kept, (T, clips, H // 2, W // 2, N)
+
+class _RecurAndPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x_BTHWC, weight, bias, dtype, shelf):
+        clips, steps, height, width, channels = x_BTHWC.shape
+        weight, bias = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
+        hidden = len(bias) // 4
+        at_a_time = max(1, _PIXELS // (height * width)) if x_BTHWC.device.type == "cpu" else clips
+        kept = steps if any(ctx.needs_input_grad) else 1
+        pooled = x_BTHWC.new_empty(clips, steps, height // 2, width // 2, hidden)
+        tapes = []
+        for x, out in zip(x_BTHWC.split(at_a_time), pooled.split(at_a_time), strict=True):
+            tape = shelf.take(Kind(kept, len(x), height, width, channels, hidden, dtype, x.dtype, x.device))
+            _forward(x, weight, bias, tape, out)
+            if any(ctx.needs_input_grad):
+                tapes.append(tape)
+            else:
+                shelf.give(tape)
+        ctx.save_for_backward(weight)
+        ctx.tapes, ctx.shelf = tapes, shelf
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dpooled_BTHWN):
+        (weight,) = ctx.saved_tensors
+        if not ctx.tapes:
+            raise RuntimeError("a recurrence goes back only once: its memory is already in use again")
+        tapes, ctx.tapes = ctx.tapes, []
+        kind, dtype = tapes[0].kind, dpooled_BTHWN.dtype
+        dweight, dbias = torch.zeros_like(weight, dtype=dtype), torch.zeros_like(weight[:, 0, 0, 0], dtype=dtype)
+        dxs: list[Tensor | None] = [None] * len(tapes)
+        if ctx.needs_input_grad[0]:
+            shape = (len(dpooled_BTHWN), kind.steps, kind.height, kind.width, kind.channels)
+            dxs = list(dpooled_BTHWN.new_empty(shape).split(kind.clips))
+        for tape, dpooled, dx in zip(tapes, dpooled_BTHWN.split(kind.clips), dxs, strict=True):
+            _backward(dpooled, weight, tape, dx, dweight, dbias)
+            ctx.shelf.give(tape)
+        return torch.cat(dxs) if ctx.needs_input_grad[0] else None, dweight, dbias, None, None
 
 
-class Shelf:
-    """The tapes of past training steps. Fresh memory costs a CPU more than the arithmetic on it.
+def _forward(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, tape: Tape, pooled_BTHWN: Tensor) -> None:
+    """Run some clips through all steps: fill `tape` and `pooled_BTHWN`."""
+    hidden = len(bias) // 4
+    h = z = torch.zeros_like(tape.state[0])
+    for t in range(x_BTHWC.shape[1]):
+        fed, gates, state, winner = tape.at(t)
+        fed[..., :hidden] = h
+        fed[..., hidden:] = x_BTHWC[:, t]
+        torch.sigmoid(_nhwc(F.conv2d(_nchw(fed), weight, bias, padding=1)), out=gates)
+        i, f, o, s = gates.split(hidden, -1)
+        z = torch.mul(f, z, out=state).addcmul_(i, s, value=4).sub_(i, alpha=2)
+        h = torch.addcmul(o, o, torch.sigmoid(z), value=-2)
+        pooled, index = F.max_pool2d(_nchw(h), 2, return_indices=True)
+        pooled_BTHWN[:, t] = _nhwc(pooled)
+        winner[...] = _nhwc(index)
 
-    A shelf holds tapes of one layer; its copies and pickles are empty.
-    """
 
-    def __init__(self) -> None:
-        self._tapes: defaultdict[tuple, list[Tape]] = defaultdict(list)
+def _backward(
+    dpooled_BTHWN: Tensor, weight: Tensor, tape: Tape, dx_BTHWC: Tensor | None, dweight: Tensor, dbias: Tensor
+) -> None:
+    """Take some clips back through all steps: fill `dx_BTHWC`, add to `dweight` and `dbias`."""
+    hidden = tape.kind.hidden
+    used = weight if dx_BTHWC is not None else weight[:, :hidden].contiguous(memory_format=torch.channels_last)
+    zero = torch.zeros_like(tape.state[0])
+    dh, dz, dgates = zero, zero.clone(), torch.empty_like(tape.gates[0])
+    for t in reversed(range(tape.kind.steps)):
+        fed, gates, state, winner = tape.at(t)
+        dh = _unpool(dpooled_BTHWN[:, t], winner, state).add_(dh)
+        _backward_cell(dh, dz, gates, state, tape.state[t - 1] if t else zero, dgates)
+        dbias += dgates.sum((0, 1, 2), dtype=dbias.dtype)
+        dweight += _convolution_backward(dgates, fed, weight, (False, True, False))[1]
+        if t or dx_BTHWC is not None:
+            dfed = _nhwc(_convolution_backward(dgates, fed[..., : used.shape[1]], used, (True, False, False))[0])
+            dh = dfed[..., :hidden]
+        if dx_BTHWC is not None:
+            dx_BTHWC[:, t] = dfed[..., hidden:]
 
-    def __reduce__(self) -> tuple[type["Shelf"], tuple[()]]:
-        return Shelf, ()
 
-    def take(self, x_BTHWC: Tensor, hidden: int, steps: int, dtype: torch.dtype) -> Tape:
-        """Return a tape for `steps` steps of the clips x; gates and what is fed are of `dtype`."""
-        clips, _, height, width, channels = x_BTHWC.shape
-        idle = self._tapes[steps, x_BTHWC.shape, hidden, dtype, x_BTHWC.dtype, x_BTHWC.device]
-        if idle:
-            return idle.pop()
-        plane = (steps, clips, height, width)
-        return Tape(
-            fed=x_BTHWC.new_empty(*plane, hidden + channels, dtype=dtype),
-            gates=x_BTHWC.new_empty(*plane, 4 * hidden, dtype=dtype),
-            state=x_BTHWC.new_empty(*plane, hidden),
-            kept=x_BTHWC.new_empty(steps, clips, height // 2, width // 2, hidden, dtype=torch.int64),
+def _backward_cell(
+    dh: Tensor, dz: Tensor, gates: Tensor, state: Tensor, before: Tensor, dgates: Tensor
+) -> None:
+    """From dL/dh_t and dL/dz_t, fill `dgates` and turn `dz` into dL/dz_{t-1}; `before` is z_{t-1}."""
+    i, f, o, s = gates.split(dh.shape[-1], -1)
+    di, df, do, ds = dgates.split(dh.shape[-1], -1)
+    r = torch.sigmoid(state)
+    torch.addcmul(dh, dh, r, value=-2, out=do)
+    dz.sub_(_aten.sigmoid_backward(dh * o, r), alpha=2)
+    dz4 = dz * 4
+    torch.mul(dz4, s - 0.5, out=di)
+    torch.mul(dz, before, out=df)
+    torch.mul(dz4, i, out=ds)
+    dz.mul_(f)
+    _aten.sigmoid_backward(dgates, gates, grad_input=dgates)
+
+
+def _convolution_backward(
+    dout_NHWC: Tensor, x_NHWC: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of a 3x3 convolution's input (NCHW), weight and bias, as far as wanted."""
+    return _aten.convolution_backward(_nchw(dout_NHWC), _nchw(x_NHWC), weight, None, *_PLAIN_3X3, wanted)
+
+
+def _unpool(dpooled_NHWC: Tensor, winner_NHWC: Tensor, like_NHWC: Tensor) -> Tensor:
+    """Return the gradient of what was pooled: each value goes to the pixel that won."""
+    return _nhwc(
+        _aten.max_pool2d_with_indices_backward(
+            _nchw(dpooled_NHWC), _nchw(like_NHWC), [2, 2], [2, 2], [0, 0], [1, 1], False, _nchw(winner_NHWC)
         )
+    )
 
-    def give(self, tape: Tape, x_BTHWC):
-        pass
+
+def _nchw(x_NHWC: Tensor) -> Tensor:
+    return x_NHWC.permute(0, 3, 1, 2)
+
+
+def _nhwc(x_NCHW: Tensor) -> Tensor:
+    return x_NCHW.permute(0, 2, 3, 1)

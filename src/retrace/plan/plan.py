@@ -40,7 +40,8 @@ class Change(NamedTuple):
 class Plan:
     """Everything declared, checked against each other, at one scale.
 
-    Attributes: `scale` (name), `overlay` (the scale's page), `papers`, `datasets` (by name, at this scale).
+    Attributes: `scale` (name), `overlay` (the scale's page), `papers` and `datasets` (by name,
+    at the papers' own size).
     """
 
     def __init__(self, root: Path, scale: str) -> None:
@@ -56,7 +57,7 @@ class Plan:
             raise UserError(f"scales/: there is no scale '{scale}'; {nearest(scale, scales)}")
         self._scale_page = read(scales[scale], root)
         self.overlay = validate(Scale, self._scale_page)
-        self._full_datasets = {key: validate(Dataset, page) for key, page in self._dataset_pages.items()}
+        self.datasets = {key: validate(Dataset, page) for key, page in self._dataset_pages.items()}
         self.papers = {key: validate(Paper, page) for key, page in self._pages.items()}
         self._check_names()
         self._shelves = {key: self._shelf(key) for key in self.papers}
@@ -76,10 +77,10 @@ class Plan:
 
     def _check_ask(self, paper: str, where: tuple[str, ...], dataset: str, split: str) -> None:
         page = self._pages[paper]
-        if dataset not in self._full_datasets:
-            hint = nearest(dataset, self._full_datasets)
+        if dataset not in self.datasets:
+            hint = nearest(dataset, self.datasets)
             raise UserError(page.problem((*where, "dataset"), f"unknown dataset '{dataset}'; {hint}"))
-        splits = self._full_datasets[dataset].splits
+        splits = self.datasets[dataset].splits
         if split not in splits:
             raise UserError(
                 page.problem(
@@ -90,7 +91,7 @@ class Plan:
     def _shelf(self, key: str) -> Shelf:
         shrink = self.overlay.papers.get(key, Shrink())
         self._check_patterns(key, shrink)
-        datasets = {name: self._dataset(key, name, shrink) for name in self._full_datasets}
+        datasets = {name: self._dataset(key, name, shrink) for name in self.datasets}
         paper = self.papers[key]
         protocols = {name: self._protocol(key, name, plan, shrink) for name, plan in paper.protocols.items()}
         return Shelf(
@@ -104,7 +105,7 @@ class Plan:
 
     def _check_patterns(self, key: str, shrink: Shrink) -> None:
         """A pattern that fits nothing is a misspelling, not a wish."""
-        for section, valid in (("datasets", self._full_datasets), ("protocols", self.papers[key].protocols)):
+        for section, valid in (("datasets", self.datasets), ("protocols", self.papers[key].protocols)):
             for pattern in getattr(shrink, section):
                 if not any(wildcard({pattern: {"fits": True}}, name) for name in valid):
                     where = ("papers", key, section, pattern)
@@ -264,7 +265,7 @@ class Plan:
                 for view in shelf.page.views.values()
                 for name in (a.dataset for a in view.domains.values())
             }
-            full |= {f"datasets.{k}": self._full_datasets[k].model_dump(mode="json") for k in used}
+            full |= {f"datasets.{k}": self.datasets[k].model_dump(mode="json") for k in used}
             here |= {f"datasets.{k}": shelf.datasets[k].model_dump(mode="json") for k in used}
             found += [Change(w, paper, a, b) for w, a, b in _differences(full, here, "")]
         return found

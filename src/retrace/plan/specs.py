@@ -62,6 +62,8 @@ def _read(kind: type[T], path: Path) -> T:
     try:
         return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; `snakemake --forcerun specs` writes it") from error
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; `snakemake --forcerun specs` writes it"
+        ) from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not the spec of a {kind.__name__.lower()}: {error}") from error

@@ -27,7 +27,7 @@ def load_digits(
 ) -> np.ndarray:
     """Return the digit images that a split draws from, uint8 (D, 28, 28), white on black.
 
-    Splits train and val share one set of images, test has another one (spec of the paper, 1.2).
+    Splits train and val share one set of images, test has another one, as the authors have it.
     MNIST is read from the idx file in `mnist_folder`, packed or not; else torchvision downloads it there.
     Raises UserError if MNIST is asked for and can neither be read nor downloaded.
     """

@@ -1,0 +1,85 @@
+"""What became of a cell: a number with its uncertainty, or the reason why there is none."""
+
+from typing import Literal, NamedTuple
+
+from retrace.errors import UserError
+from retrace.evaluate.uncertainty import interval
+from retrace.plan.expand import Cell
+from retrace.plan.identity import digest
+from retrace.plan.layout import run_folder
+from retrace.plan.page import CostCell
+from retrace.plan.spec import Run
+from retrace.report.measure import Measured, measure
+from retrace.report.results import Results
+
+CITED = "cited"
+NOT_COUNTED = "not counted yet"
+NO_SCORES = "no scores yet"
+
+
+class Outcome(NamedTuple):
+    """`value` stands if and only if `state` is measured. Accuracies are in %, ratios and counts plain.
+
+    `low` and `high` bound the 95 % interval, `sd` is over seeds; all three belong to trained cells, `sd`
+    to those with two seeds or more. `reason` says why there is no number, or what it lacks.
+    """
+
+    state: Literal["measured", "not run", "failed", "cited"]
+    reason: str = ""
+    value: float | int | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    n_seeds: int = 0
+    n_clips: int = 0
+    coverage: float | None = None
+    per_seed: tuple[tuple[Run, float], ...] = ()
+
+
+def outcome(cell: Cell, results: Results) -> Outcome:
+    """Return what became of `cell`. Never raises for what a run left or did not leave behind."""
+    if cell.not_run is not None:
+        return Outcome("cited" if cell.not_run == CITED else "not run", cell.not_run)
+    if isinstance(cell.definition, CostCell):
+        return _counted(cell.place.paper, cell.definition, results)
+    failures = [failure for run in cell.runs if (failure := results.failure(run)) is not None]
+    if failures:
+        share = f" ({len(failures)} of {len(cell.runs)} seeds)" if len(cell.runs) > 1 else ""
+        return Outcome("failed", f"{failures[0]}{share}")
+    try:
+        measured = measure(cell, results)
+    except UserError as error:
+        return Outcome("failed", str(error))
+    return Outcome("not run", NO_SCORES) if measured is None else _trained(measured, len(cell.runs))
+
+
+def run_label(run: Run) -> str:
+    """Return `<dataset>/<run name>`, the name of a run in tables."""
+    folder = run_folder(run)
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _counted(paper: str, cell: CostCell, results: Results) -> Outcome:
+    found = results.costs(paper).get(digest(cell.model_dump(exclude={"measure"})))
+    if found is None:
+        return Outcome("not run", NOT_COUNTED)
+    if cell.measure == "gmacs":
+        return Outcome("measured", value=found["multiply_adds"] / 1e9)
+    return Outcome("measured", value=int(found["parameters"]))
+
+
+def _trained(measured: Measured, planned: int) -> Outcome:
+    value, low, high = interval(measured.quantity)
+    n_seeds = len(measured.runs)
+    return Outcome(
+        "measured",
+        "" if n_seeds == planned else f"{n_seeds} of {planned} seeds so far",
+        value,
+        low,
+        high,
+        float(measured.per_seed.std(ddof=1)) if n_seeds > 1 else None,
+        n_seeds,
+        measured.n_clips,
+        measured.coverage,
+        tuple(zip(measured.runs, map(float, measured.per_seed), strict=True)),
+    )

@@ -1,0 +1,63 @@
+"""What numbers rest on: assumed values, what the scale changes of them, and whose digits they show."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from retrace.plan.expand import Cell
+from retrace.plan.load import Assumption
+from retrace.plan.page import CostCell
+from retrace.plan.plan import Change, Plan
+from retrace.plan.spec import Split
+
+
+def active(cell: Cell) -> bool:
+    """Tell whether this scale works on `cell`: it has runs, or is counted."""
+    return bool(cell.runs) or isinstance(cell.definition, CostCell)
+
+
+def assumptions(plan: Plan, cells: Iterable[Cell]) -> tuple[Assumption, ...]:
+    """Return each assumed value behind the `cells` that this scale works on, once."""
+    found: dict[tuple, Assumption] = {}
+    for cell in filter(active, cells):
+        for assumption in plan.assumptions(cell):
+            found.setdefault((assumption.file, assumption.key), assumption)
+    return tuple(found.values())
+
+
+def name(assumption: Assumption) -> str:
+    """Return the name of an assumed value: its page and its key, e.g. ``rac: protocols.x.train.batch``."""
+    return f"{PurePosixPath(assumption.file).stem}: {'.'.join(map(str, assumption.key))}"
+
+
+def in_words(plan: Plan, assumption: Assumption) -> str:
+    """Return an assumed value with its source and reason, and with what this scale makes of it."""
+    change = changed_by_scale(plan, assumption)
+    here = f", here {change.here}" if change else ""
+    return f"{name(assumption)} = {assumption.value}{here} ({assumption.source}: {assumption.why})"
+
+
+def changed_by_scale(plan: Plan, assumption: Assumption) -> Change | None:
+    """Return the change that the scale makes to an assumed value, or None if it leaves it."""
+    path = PurePosixPath(assumption.file)
+    where = ".".join(map(str, assumption.key))
+    if path.parent.name == "datasets":
+        where = f"datasets.{path.stem}.{where}"
+    return next((change for change in plan.changes() if change.where == where), None)
+
+
+def digits_line(plan: Plan, cells: Iterable[Cell]) -> str | None:
+    """Return a sentence on whose handwritten digits the cells show, or None if they show none."""
+    used = {s.dataset: s.generator.digits for cell in cells for s in _splits(cell) if s.generator.digits}
+    if not used:
+        return None
+    full = {c.where: c.full for c in plan.changes() if c.where.endswith(".generator.digits")}
+    line = f"Digits: {', '.join(sorted(map(str, set(used.values()))))}"
+    replaced = {str(full[w]) for dataset in used if (w := f"datasets.{dataset}.generator.digits") in full}
+    return f"{line} (at full size: {', '.join(sorted(replaced))})." if replaced else f"{line}."
+
+
+def _splits(cell: Cell) -> Iterator[Split]:
+    for run in cell.runs:
+        yield from (run.train, run.val)
+    if cell.view is not None:
+        yield from cell.view.domains.values()
