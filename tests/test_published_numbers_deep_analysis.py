@@ -132,25 +132,23 @@ def setting(table: str, row: str) -> str:
     return str(printed_cells(PAGE)[table, row, column])
 
 
-def labels(table: str) -> list[str]:
-    return [row.label for row in PAGE.tables[table].rows]
-
-
 def test_table_1_is_as_printed(text: str) -> None:
     printed = table_with(text, "TSN-ResNet50-tp", "73.9")[1:]
-    assert [row[0].replace(TIMES, "x") for row in printed] == labels("table-1")
+    assert [row[0].replace(TIMES, "x") for row in printed] == [
+        row.label for row in PAGE.tables["table-1"].rows
+    ]
     assert [row[1:] for row in printed] == spelt_rows(PAGE.tables["table-1"])
 
 
 def test_table_2_is_as_printed(text: str) -> None:
     printed = table_with(text, "I3D-ResNet50", "76.61")[2:]
-    assert [row[0] for row in printed] == labels("table-2")
+    assert [row[0] for row in printed] == [row.label for row in PAGE.tables["table-2"].rows]
     assert [row[1:3] for row in printed] == spelt_rows(PAGE.tables["table-2"])
 
 
 def test_table_3_is_as_printed_but_turned(text: str) -> None:
     names, *printed = table_with(text, "FLOPs (G)", "NLN")[1:]
-    assert labels("table-3") == [
+    assert [row.label for row in PAGE.tables["table-3"].rows] == [
         f"{'InceptionV1' if i < 4 else 'ResNet50'}, {name}".replace("None", "none")
         for i, name in enumerate(names[2:])
     ]
@@ -164,7 +162,7 @@ def test_table_3_is_as_printed_but_turned(text: str) -> None:
 
 def test_table_4_is_as_printed(text: str) -> None:
     printed = table_with(text, "Mini-MiT", "802k")[1:]
-    assert [row[0].split(" [")[0] for row in printed] == labels("table-4")
+    assert [row[0].split(" [")[0] for row in printed] == [row.label for row in PAGE.tables["table-4"].rows]
     ours = [[f"{a}k", f"{b}k", c, d] for a, b, c, d in spelt_rows(PAGE.tables["table-4"])]
     assert [row[1:] for row in printed] == ours
 
@@ -260,12 +258,11 @@ def test_the_cost_of_mixing_all_channels_follows_from_the_shape_of_resnet50() ->
     blocks, frames = resnet50_block_inputs(), 8
     matrices, vectors = sum(3 * c * c for c, _ in blocks), sum(3 * c for c, _ in blocks)
     macs = frames * sum(3 * c * c * side * side for c, side in blocks)
-    conv, tam, none = "resnet50-conv", "resnet50-tam", "resnet50-none"
-    more = value("table-3", conv, "parameters") - value("table-3", tam, "parameters")
-    assert more == pytest.approx((matrices - vectors) / 1e6, abs=0.1)
-    assert value("table-3", conv, "flops") - value("table-3", none, "flops") == pytest.approx(
-        macs / 1e9, abs=0.1
-    )
+    rows = {name: f"resnet50-{name}" for name in ("conv", "tam", "none")}
+    million = value("table-3", rows["conv"], "parameters") - value("table-3", rows["tam"], "parameters")
+    giga = value("table-3", rows["conv"], "flops") - value("table-3", rows["none"], "flops")
+    assert million == pytest.approx((matrices - vectors) / 1e6, abs=0.1)
+    assert giga == pytest.approx(macs / 1e9, abs=0.1)
 
 
 def test_shifting_channels_costs_nothing() -> None:
@@ -275,13 +272,13 @@ def test_shifting_channels_costs_nothing() -> None:
 
 def test_orderings_claimed_of_table_3_are_in_its_printed_numbers() -> None:
     rows = {row.key: row.published for row in PAGE.tables["table-3"].rows}
-    numbers = {(r, c): value("table-3", r, c) for r in rows for c in ("mini-ssv2-8", "mini-ssv2-16")}
-    for (row, column), number in numbers.items():
+    printed = {(r, c): value("table-3", r, c) for r in rows for c in ("mini-ssv2-8", "mini-ssv2-16")}
+    for (row, column), number in printed.items():
         backbone, aggregation = row.split("-")
         assert (number < 40) == (aggregation == "none")
-        assert numbers[f"{backbone}-tam", column] >= number
+        assert printed[f"{backbone}-tam", column] >= number
         if backbone == "resnet50" and aggregation not in ("none", "nln"):
-            assert number > numbers["resnet50-nln", column]
+            assert number > printed["resnet50-nln", column]
     for row in rows:
         for data in ("mini-ssv2", "mini-kinetics"):
             assert value("table-3", row, f"{data}-16") > value("table-3", row, f"{data}-8")
@@ -296,8 +293,7 @@ def test_settings_of_the_full_datasets_multiply_out() -> None:
 
 
 def test_learning_rate_drops_fit_the_epochs() -> None:
-    epochs = setting("table-5", "epochs")
-    for row, total in (("lr-drops-35", 0), ("lr-drops-45", 1)):
-        drops = numbers(setting("text-4", row))[1:]
-        assert drops == sorted(drops)
-        assert drops[-1] < numbers(epochs)[total] <= 100
+    for row, total in zip(("lr-drops-35", "lr-drops-45"), numbers(setting("table-5", "epochs")), strict=True):
+        factor, *drops = numbers(setting("text-4", row))
+        assert factor == 10
+        assert drops == sorted(drops) and drops[-1] < total

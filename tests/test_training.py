@@ -153,20 +153,24 @@ def test_sigterm_ends_the_process_with_75_and_it_goes_on(workplace, start_child,
     assert results(Path("run")) == reference
 
 
-def test_one_step_at_a_time_under_a_time_limit_it_ends_with_the_same_bytes(reference):
+def test_stopped_after_each_single_step_it_ends_with_the_same_bytes(reference):
     run = toy_run()
     write_data(run)
-    starts, finished = 0, False
-    while not finished:
-        starts += 1
-        try:
-            train(run, Path("run"), minutes=0)
-            finished = True
-        except SystemExit as stopped:
-            assert stopped.code == 75
-    assert starts > 15
+    for _ in range(15):
+        interrupt(run, Path("run"), steps=1)
+    train(run, Path("run"))
     assert results(Path("run")) == reference
     assert epochs_in_log(Path("run")) == [1, 2, 3]
+
+
+def test_near_the_time_limit_it_stops_as_if_asked_to(reference):
+    run = toy_run()
+    write_data(run)
+    with pytest.raises(SystemExit) as stopped:
+        train(run, Path("run"), minutes=0)
+    assert stopped.value.code == 75
+    train(run, Path("run"), minutes=10)
+    assert results(Path("run")) == reference
 
 
 def test_the_number_of_threads_torch_starts_with_changes_no_byte(reference):

@@ -39,12 +39,17 @@ def recur_and_pool(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, shelf: Shelf) 
     Under autocast, convolutions and gates have its precision, and the state keeps that of x.
     Raises RuntimeError at a second backward pass through the same graph.
     """
-    device = x_BTHWC.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x_BTHWC.dtype
     hidden = len(bias) // 4
     scale = torch.cat([bias.new_ones(3 * hidden), bias.new_full((hidden,), -2)])
-    with torch.autocast(device, enabled=False):
-        return _RecurAndPool.apply(x_BTHWC, weight * scale.view(-1, 1, 1, 1), bias * scale, dtype, shelf)
+    scaled = weight * scale.view(-1, 1, 1, 1), bias * scale
+    return _RecurAndPool.apply(x_BTHWC, *scaled, _convolution_dtype(x_BTHWC), shelf)
+
+
+def _convolution_dtype(x: Tensor) -> torch.dtype:
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return x.dtype
 
 
 class _RecurAndPool(torch.autograd.Function):
@@ -76,15 +81,17 @@ class _RecurAndPool(torch.autograd.Function):
             raise RuntimeError("a recurrence goes back only once: its memory is already in use again")
         tapes, ctx.tapes = ctx.tapes, []
         kind, dtype = tapes[0].kind, dpooled_BTHWN.dtype
-        dweight, dbias = torch.zeros_like(weight, dtype=dtype), torch.zeros_like(weight[:, 0, 0, 0], dtype=dtype)
-        dxs: list[Tensor | None] = [None] * len(tapes)
+        dweight = torch.zeros_like(weight, dtype=dtype)
+        dbias = dpooled_BTHWN.new_zeros(len(weight))
+        dx = None
         if ctx.needs_input_grad[0]:
-            shape = (len(dpooled_BTHWN), kind.steps, kind.height, kind.width, kind.channels)
-            dxs = list(dpooled_BTHWN.new_empty(shape).split(kind.clips))
-        for tape, dpooled, dx in zip(tapes, dpooled_BTHWN.split(kind.clips), dxs, strict=True):
-            _backward(dpooled, weight, tape, dx, dweight, dbias)
+            plane = (kind.height, kind.width, kind.channels)
+            dx = dpooled_BTHWN.new_empty(len(dpooled_BTHWN), kind.steps, *plane)
+        dxs = [None] * len(tapes) if dx is None else dx.split(kind.clips)
+        for tape, dpooled, part in zip(tapes, dpooled_BTHWN.split(kind.clips), dxs, strict=True):
+            _backward(dpooled, weight, tape, part, dweight, dbias)
             ctx.shelf.give(tape)
-        return torch.cat(dxs) if ctx.needs_input_grad[0] else None, dweight, dbias, None, None
+        return dx, dweight, dbias, None, None
 
 
 def _forward(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, tape: Tape, pooled_BTHWN: Tensor) -> None:

@@ -79,7 +79,7 @@ class Results:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the mapping in a JSON file, or None if there is no such file. Raises UserError if it is broken."""
+    """Return the mapping in a JSON file, or None if there is no file. Raises UserError if it is broken."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -5,7 +5,8 @@ from retrace.plan.plan import Plan
 from retrace.report.outcome import Outcome
 from retrace.report.verdict import Verdict, quoted
 
-DASH = "–"
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 _DECIMALS = {"%": 1, "ratio": 3, "gmacs": 2, "fraction": 2}
 _ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -13,8 +14,8 @@ _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]|"} | {"<": "&lt;", ">":
 _LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "±": r"$\pm$", "×": r"$\times$", "−": r"$-$"}
-    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\n": " "}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "\n": " "}
+    | {DASH: "--", MINUS: r"$-$", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
 )
 
 
@@ -43,7 +44,7 @@ def published(cell: Cell, unit: str, decimals: int | None) -> str:
     printed = quoted(cell.published)
     if printed is None:
         return DASH
-    text = number(printed.value, unit, decimals)
+    text = str(printed.value) if decimals is None else number(printed.value, unit, decimals)
     return text if printed.source == "paper" else f"{text}, {printed.source.replace('_', ' ')}"
 
 
@@ -51,13 +52,13 @@ def verdict(found: Verdict, unit: str, decimals: int | None) -> str:
     """Return the verdict without its reason; where it is above or below, by how much."""
     if not found.strikes or found.difference is None:
         return found.short
-    sign = "+" if found.difference > 0 else "−"
+    sign = "+" if found.difference > 0 else MINUS
     return f"{found.short} {sign}{number(abs(found.difference), unit, decimals)}"
 
 
 def heading(label: str, unit: str, better: str | None) -> str:
     """Return the head of a column: label, unit and an arrow to the better side."""
-    return f"{label}{'' if unit in ('', 'text', 'ratio') else f' ({unit})'}{_ARROWS[better]}"
+    return f"{label}{'' if unit in ('', 'text', 'ratio', 'count') else f' ({unit})'}{_ARROWS[better]}"
 
 
 def scale_line(plan: Plan) -> str:

@@ -1,0 +1,103 @@
+"""Figures: the paper's curves from our runs, or a card that says why there are none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import wrap
+
+import matplotlib.style
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from retrace.errors import UserError
+from retrace.files import atomic, write_text
+from retrace.plan.expand import Cell
+from retrace.plan.layout import FIGURE
+from retrace.plan.page import Figure
+from retrace.plan.plan import Plan
+from retrace.report import rests_on
+from retrace.report.outcome import Outcome, outcome
+from retrace.report.points import COLUMNS, measured_points, recorded_points
+from retrace.report.results import Results
+
+STYLE = Path(__file__).with_name("figures.mplstyle")
+_NO_DATE = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+
+
+def render(plan: Plan, paper: str, key: str) -> None:
+    """Write one figure as .png and .pdf, and its points as .csv; a card where nothing can be drawn."""
+    figure = plan.item(paper, key)
+    assert isinstance(figure, Figure)
+    results = Results(plan.root)
+    outcomes = figure_outcomes(plan, results, paper, key)
+    measured = measured_points(plan, outcomes)
+    recorded = recorded_points(plan, results, paper, key)
+    title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
+    with matplotlib.style.context(STYLE):
+        if measured.empty and recorded.empty:
+            drawing = _card(title, why_not_drawn(figure, outcomes))
+        else:
+            from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
+
+            said, cells = list(captions(plan, figure, outcomes)), [cell for cell, _ in outcomes]
+            drawing = draw(figure, title, said, measured, recorded, cells)
+        stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
+        for suffix, metadata in _NO_DATE.items():
+            with atomic(plan.root / f"{stem}{suffix}") as temporary:
+                drawing.savefig(temporary, metadata=metadata)
+    points = pd.DataFrame(
+        [*measured.itertuples(index=False), *recorded.itertuples(index=False)], columns=COLUMNS
+    )
+    write_text(plan.root / f"{stem}.csv", points.round(6).to_csv(index=False, lineterminator="\n"))
+
+
+def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[tuple[Cell, Outcome]]:
+    """Return every cell of a figure with what became of it. Raises UserError if x is not a size."""
+    figure = plan.item(paper, key)
+    assert isinstance(figure, Figure)
+    for item in figure.x:
+        if not _is_number(item.key):
+            raise UserError(f"{paper}/{key}: x '{item.key}' is not a number, and '{figure.draw}' needs sizes")
+    return [(cell, outcome(cell, results)) for cell in plan.cells(paper, key)]
+
+
+def why_not_drawn(figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> str:
+    """Return the reason why a figure has no point: its own, or those of its cells."""
+    if figure.not_run is not None:
+        return f"not run: {figure.not_run}"
+    reasons = dict.fromkeys(f"{found.state}: {found.reason}" for _, found in outcomes)
+    return "; ".join(reasons) or "not run: the figure has no cells"
+
+
+def captions(plan: Plan, figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> Iterator[str]:
+    """Yield what has to stand with the curves: the scale first, then what is shown and what is missing."""
+    comparable = "" if plan.overlay.comparable else ": not comparable with the paper's curves"
+    yield f"Scale {plan.scale}{comparable}."
+    seeds = sorted({found.n_seeds for _, found in outcomes if found.n_seeds})
+    if seeds:
+        many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+        yield f"Mean and standard deviation over seeds (n = {many})."
+    if digits := rests_on.digits_line(plan, [cell for cell, _ in outcomes]):
+        yield digits
+    failed = dict.fromkeys(f"{cell.place}: {f.reason}" for cell, f in outcomes if f.state == "failed")
+    if failed:
+        yield f"Failed: {len(failed)} points, the first {next(iter(failed))}."
+    if figure.note:
+        yield figure.note
+
+
+def _card(title: str, reason: str) -> Drawing:
+    lines = wrap(reason, 92)
+    heads = wrap(title, 76)
+    height = 0.5 + 0.19 * len(heads) + 0.16 * len(lines)
+    drawing = Drawing(figsize=(6.4, height))
+    drawing.text(0.03, 1 - 0.18 / height, "\n".join(heads), va="top", size=9, weight="bold", parse_math=False)
+    drawing.text(0.03, 0.18 / height, "\n".join(lines), va="bottom", color="#555555", parse_math=False)
+    return drawing
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
