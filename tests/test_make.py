@@ -38,7 +38,7 @@ def test_clips_and_manifest_are_the_generators(made):
     clips, labels = generate(DIGITS_BG, 0, 100, load_digits("scikit-learn", "test", None))
     assert np.array_equal(np.load(made / "clips.npy"), clips)
     manifest = pd.read_parquet(made / "manifest.parquet")
-    assert manifest["clip"].tolist()[:2] == ["test-000000", "test-000001"]
+    assert manifest["id"].tolist()[:2] == ["test-000000", "test-000001"]
     assert manifest["index"].tolist() == list(range(100))
     assert manifest["label"].tolist() == labels.tolist()
     assert manifest["class"].tolist() == [DIGITS_BG.classes[label] for label in labels]

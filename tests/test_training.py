@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,21 @@ from toy import linear_net, small_net, toy_arrays, toy_run, toy_split, write_dat
 
 BUILD = registry.build
 RESULTS = ("weights.safetensors", "train.json")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def start_child():
+    """Start `child` from a server process, which imports torch while the first tests run."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["retrace.train.loop", "pytest", "torch._dynamo"])
+    forkserver.ensure_running()
+
+    def start(*args) -> multiprocessing.Process:
+        process = context.Process(target=child, args=args)
+        process.start()
+        return process
+
+    return start
 
 
 @pytest.fixture(autouse=True)
@@ -80,138 +96,6 @@ def on_call(monkeypatch, place: object, name: str, number: int, action) -> None:
         return original(*args, **kwargs)
 
     monkeypatch.setattr(place, name, counted)
-
-
-# --- Dying and going on ---------------------------------------------------------------------------
-
-
-def child(workplace: str, run: Run, place: str, number: int, sign: int) -> None:
-    """Train in a process of its own, saving after every step, hit by `sign` before a certain call."""
-    os.chdir(workplace)
-    registry.build = small_net
-    checkpoint.SAVE_EVERY_SECONDS = -1.0
-    target, name = {"replace": (os, "replace"), "step": (Training, "step")}[place]
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        on_call(monkeypatch, target, name, number, lambda: os.kill(os.getpid(), sign))
-        train(run, Path("run"))
-
-
-@pytest.fixture(scope="module")
-def start_child():
-    """Start `child` from a server process that has imported torch already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["retrace.train.loop", "pytest", "safetensors.torch"])
-
-    def start(*args) -> multiprocessing.Process:
-        process = context.Process(target=child, args=args)
-        process.start()
-        return process
-
-    return start
-
-
-def exit_code(process) -> int:
-    process.join(60)
-    return process.exitcode
-
-
-def test_killed_before_any_of_its_writes_it_ends_with_the_same_bytes(workplace, start_child, reference):
-    """The k-th process dies before its k-th rename, so every rename is reached, and some twice."""
-    run = toy_run()
-    write_data(run)
-    for number in range(1, 40):
-        code = exit_code(start_child(str(workplace), run, "replace", number, signal.SIGKILL))
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-    assert number > 5
-    assert results(Path("run")) == reference
-    assert epochs_in_log(Path("run")) == [1, 2, 3]
-    assert not Path("run/checkpoint").exists()
-
-
-def test_killed_at_random_moments_it_ends_with_the_same_bytes(workplace, start_child, reference):
-    run = toy_run()
-    write_data(run)
-    moments = random.Random(1)
-    for _ in range(4):
-        process = start_child(str(workplace), run, "step", -1, 0)
-        time.sleep(moments.uniform(0.02, 0.25))
-        process.kill()
-        process.join()
-    assert exit_code(start_child(str(workplace), run, "step", -1, 0)) == 0
-    assert results(Path("run")) == reference
-
-
-def test_sigterm_ends_the_process_with_75_and_it_goes_on(workplace, start_child, reference):
-    run = toy_run()
-    write_data(run)
-    assert exit_code(start_child(str(workplace), run, "step", 7, signal.SIGTERM)) == 75
-    assert not Path("run/weights.safetensors").exists()
-    assert not Path("run/failure.json").exists()
-    assert exit_code(start_child(str(workplace), run, "step", 100, signal.SIGTERM)) == 0
-    assert results(Path("run")) == reference
-
-
-def test_stopped_after_each_single_step_it_ends_with_the_same_bytes(reference):
-    run = toy_run()
-    write_data(run)
-    for _ in range(15):
-        interrupt(run, Path("run"), steps=1)
-    train(run, Path("run"))
-    assert results(Path("run")) == reference
-    assert epochs_in_log(Path("run")) == [1, 2, 3]
-
-
-def test_near_the_time_limit_it_stops_as_if_asked_to(reference):
-    run = toy_run()
-    write_data(run)
-    with pytest.raises(SystemExit) as stopped:
-        train(run, Path("run"), minutes=0)
-    assert stopped.value.code == 75
-    train(run, Path("run"), minutes=10)
-    assert results(Path("run")) == reference
-
-
-def test_the_number_of_threads_torch_starts_with_changes_no_byte(reference):
-    write_data(toy_run())
-    torch.set_num_threads(2)
-    train(toy_run(), Path("run"))
-    assert results(Path("run")) == reference
-
-
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(reference, capsys):
-    run, folder = toy_run(), Path("run")
-    write_data(run)
-    interrupt(run, folder, steps=7)
-    latest = folder / "checkpoint/latest.pt"
-    damaged = bytearray(latest.read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    latest.write_bytes(damaged)
-    train(run, folder)
-    assert results(folder) == reference
-    assert "latest.pt was damaged" in capsys.readouterr().err
-    assert "latest.pt was damaged" in (folder / "log.jsonl").read_text()
-    assert epochs_in_log(folder) == [1, 2, 3]
-
-
-@pytest.mark.parametrize("content", [b"", b"no archive"])
-def test_with_all_checkpoints_damaged_the_run_begins_anew(reference, content):
-    run, folder = toy_run(), Path("run")
-    write_data(run)
-    interrupt(run, folder, steps=7)
-    for path in (folder / "checkpoint").iterdir():
-        path.write_bytes(content)
-    train(run, folder)
-    assert results(folder) == reference
-
-
-def test_a_checkpoint_of_another_run_is_refused():
-    write_data(toy_run())
-    interrupt(toy_run(), Path("run"), steps=3)
-    other = toy_run(seed=1)
-    with pytest.raises(UserError, match=f"checkpoint of run {digest(toy_run())}, expected {digest(other)}"):
-        train(other, Path("run"))
 
 
 # --- Arithmetic -----------------------------------------------------------------------------------
@@ -448,3 +332,121 @@ def test_a_manifest_that_contradicts_the_split_is_refused(column, row, value, me
     pq.write_table(pa.table(columns), path)
     with pytest.raises(UserError, match=message):
         Clips(split)
+
+
+# --- Dying and going on ---------------------------------------------------------------------------
+
+
+def child(workplace: str, run: Run, place: str, number: int, sign: int) -> None:
+    """Train in a process of its own, saving after every step, hit by `sign` before a certain call."""
+    os.chdir(workplace)
+    registry.build = small_net
+    checkpoint.SAVE_EVERY_SECONDS = -1.0
+    target, name = {"replace": (os, "replace"), "step": (Training, "step")}[place]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        on_call(monkeypatch, target, name, number, lambda: os.kill(os.getpid(), sign))
+        train(run, Path("run"))
+
+
+def exit_code(process) -> int:
+    process.join(60)
+    return process.exitcode
+
+
+def test_killed_before_any_of_its_writes_it_ends_with_the_same_bytes(workplace, start_child, reference):
+    """The k-th process dies before its k-th rename, so every rename is reached, and some twice."""
+    run = toy_run()
+    write_data(run)
+    for number in range(1, 40):
+        code = exit_code(start_child(str(workplace), run, "replace", number, signal.SIGKILL))
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert number > 5
+    assert results(Path("run")) == reference
+    assert epochs_in_log(Path("run")) == [1, 2, 3]
+    assert not Path("run/checkpoint").exists()
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(workplace, start_child, reference):
+    run = toy_run()
+    write_data(run)
+    moments = random.Random(1)
+    for _ in range(4):
+        process = start_child(str(workplace), run, "step", -1, 0)
+        time.sleep(moments.uniform(0.02, 0.25))
+        process.kill()
+        process.join()
+    assert exit_code(start_child(str(workplace), run, "step", -1, 0)) == 0
+    assert results(Path("run")) == reference
+
+
+def test_sigterm_ends_the_process_with_75_and_it_goes_on(workplace, start_child, reference):
+    run = toy_run()
+    write_data(run)
+    assert exit_code(start_child(str(workplace), run, "step", 7, signal.SIGTERM)) == 75
+    assert not Path("run/weights.safetensors").exists()
+    assert not Path("run/failure.json").exists()
+    assert exit_code(start_child(str(workplace), run, "step", 100, signal.SIGTERM)) == 0
+    assert results(Path("run")) == reference
+
+
+def test_stopped_after_each_single_step_it_ends_with_the_same_bytes(reference):
+    run = toy_run()
+    write_data(run)
+    for _ in range(15):
+        interrupt(run, Path("run"), steps=1)
+    train(run, Path("run"))
+    assert results(Path("run")) == reference
+    assert epochs_in_log(Path("run")) == [1, 2, 3]
+
+
+def test_near_the_time_limit_it_stops_as_if_asked_to(reference):
+    run = toy_run()
+    write_data(run)
+    with pytest.raises(SystemExit) as stopped:
+        train(run, Path("run"), minutes=0)
+    assert stopped.value.code == 75
+    train(run, Path("run"), minutes=10)
+    assert results(Path("run")) == reference
+
+
+def test_the_number_of_threads_torch_starts_with_changes_no_byte(reference):
+    write_data(toy_run())
+    torch.set_num_threads(2)
+    train(toy_run(), Path("run"))
+    assert results(Path("run")) == reference
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(reference, capsys):
+    run, folder = toy_run(), Path("run")
+    write_data(run)
+    interrupt(run, folder, steps=7)
+    latest = folder / "checkpoint/latest.pt"
+    damaged = bytearray(latest.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    latest.write_bytes(damaged)
+    train(run, folder)
+    assert results(folder) == reference
+    assert "latest.pt was damaged" in capsys.readouterr().err
+    assert "latest.pt was damaged" in (folder / "log.jsonl").read_text()
+    assert epochs_in_log(folder) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive"])
+def test_with_all_checkpoints_damaged_the_run_begins_anew(reference, content):
+    run, folder = toy_run(), Path("run")
+    write_data(run)
+    interrupt(run, folder, steps=7)
+    for path in (folder / "checkpoint").iterdir():
+        path.write_bytes(content)
+    train(run, folder)
+    assert results(folder) == reference
+
+
+def test_a_checkpoint_of_another_run_is_refused():
+    write_data(toy_run())
+    interrupt(toy_run(), Path("run"), steps=3)
+    other = toy_run(seed=1)
+    with pytest.raises(UserError, match=f"checkpoint of run {digest(toy_run())}, expected {digest(other)}"):
+        train(other, Path("run"))

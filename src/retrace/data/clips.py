@@ -60,7 +60,8 @@ def _open_frames(path: Path, split: Split) -> np.ndarray:
 def _read_manifest(path: Path, split: Split) -> tuple[list[str], np.ndarray]:
     _require(path)
     try:
-        columns = pq.read_table(path, columns=["id", "index", "label", "class"]).to_pydict()
+        # not pq.read_table, which imports pandas: a second or two in every process
+        columns = pq.ParquetFile(path).read(columns=["id", "index", "label", "class"]).to_pydict()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}). Delete it and make it again.") from error
     missing = {"id", "index", "label", "class"} - columns.keys()
@@ -87,4 +88,4 @@ def _check_rows(path: Path, split: Split, columns: dict[str, list]) -> None:
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise UserError(f"{path} is missing. Make it with: snakemake {path}")
+        raise UserError(f"{path} is missing. The rule `generate` makes it: snakemake {path}")

@@ -22,7 +22,7 @@ def make_split(split: Split, folder: Path, mnist_folder: Path | None) -> None:
     """Write a split into `folder`; equal splits give equal bytes.
 
     clips.npy          uint8 (N, T, H, W), grey levels
-    manifest.parquet   one row per clip: clip, index, label, class
+    manifest.parquet   one row per clip: id, index, label, class
     audit.json         counts, blank frames, mean grey level, sha256 of clips.npy, digits used
     contact-sheet.png, preview.gif
 
@@ -67,7 +67,7 @@ def _manifest(split: Split, labels: np.ndarray) -> pd.DataFrame:
     index = np.arange(split.clips)
     return pd.DataFrame(
         {
-            "clip": [f"{split.split}-{i:06d}" for i in index],
+            "id": [f"{split.split}-{i:06d}" for i in index],
             "index": index,
             "label": labels,
             "class": [split.classes[label] for label in labels],

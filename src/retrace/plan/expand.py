@@ -64,12 +64,19 @@ class Shelf(NamedTuple):
 
 
 def merge(*fragments: Fragment) -> Fragment:
-    """Return the union of nested mappings; where two disagree, the later one stands."""
+    """Return the union of nested mappings; where two disagree, the later one stands.
+
+    A null takes away what an earlier one said.
+    """
     whole: Fragment = {}
     for fragment in fragments:
         for key, value in fragment.items():
-            both = isinstance(value, dict) and isinstance(whole.get(key), dict)
-            whole[key] = merge(whole[key], value) if both else value
+            if value is None and key in whole:
+                del whole[key]
+            elif isinstance(value, dict) and isinstance(whole.get(key), dict):
+                whole[key] = merge(whole[key], value)
+            else:
+                whole[key] = value
     return whole
 
 

@@ -16,12 +16,16 @@ from matplotlib.ticker import FixedLocator, NullFormatter
 from retrace.plan.expand import Cell
 from retrace.plan.page import Figure, Item, ScoreCell
 from retrace.report.measure import PERCENT
+from retrace.report.outcome import Outcome
+from retrace.report.points import ALL, panel_of
 
 NOTE = "#555555"
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _PANEL_WIDTH, _PANEL_HEIGHT, _GAP_X, _GAP_Y = 2.2, 1.9, 0.2, 0.45
 _LEFT, _RIGHT, _LINE = 0.62, 0.15, 0.14
-_OCTAVE_LABELLED = 0.5
+_ASIDE = 1.03
+_APART = 2**0.5
+"""Sizes closer than half an octave do not both get a number."""
 
 
 class Look(NamedTuple):
@@ -47,20 +51,24 @@ def draw(
     captions: Sequence[str],
     measured: pd.DataFrame,
     recorded: pd.DataFrame,
-    cells: Sequence[Cell],
+    outcomes: Sequence[tuple[Cell, Outcome]],
 ) -> Drawing:
     """Return the drawing of `figure`; the first of `captions` goes below the title, the rest to the foot.
 
     The points have the columns `points.COLUMNS`; those on record are drawn as open stars.
     """
-    panels = figure.panels or (Item(key="all", label=""),)
+    panels = figure.panels or (Item(key=ALL, label=""),)
     looks = _looks(figure, {*measured["series"], *recorded["series"]})
     canvas = _canvas(len(panels), title, captions)
     references: dict[str, Line2D] = {}
     for panel, ax in zip(panels, canvas.axes, strict=True):
-        references |= _reference(ax, figure, panel, cells)
-        _curves(ax, measured[measured["panel"] == panel.key], looks)
-        _stars(ax, recorded[recorded["panel"] == panel.key], looks)
+        here = [(cell, found) for cell, found in outcomes if panel_of(cell) == panel.key]
+        ours, stars = (points[points["panel"] == panel.key] for points in (measured, recorded))
+        references |= _reference(ax, figure, [cell for cell, _ in here])
+        _curves(ax, ours, looks)
+        _stars(ax, stars, looks)
+        if ours.empty and stars.empty:
+            _say(ax, "; ".join(dict.fromkeys(found.reason for _, found in here)))
         ax.set_title(panel.label, parse_math=False)
         ax.set(xlabel="", ylabel="")
     _scales(canvas, figure, sorted({*measured["x"], *recorded["x"]}))
@@ -114,24 +122,27 @@ def _canvas(n_panels: int, title: str, captions: Sequence[str]) -> Canvas:
 
 
 def _curves(ax: Axes, points: pd.DataFrame, looks: Mapping[str, Look]) -> None:
-    """Draw mean and standard deviation over seeds: a line and a band, or a bar where there is one size."""
+    """Draw mean and standard deviation over seeds: a line and a band, or a bar where there is one size.
+
+    Bars step aside a little, so that those of one size do not hide each other.
+    """
+    aside = _ASIDE
     for key, look in looks.items():
         own = points[points["series"] == key]
-        if own.empty:
-            continue
-        one_size = own["x"].nunique() == 1
-        sns.lineplot(
-            own,
-            x="x",
-            y="value",
-            errorbar="sd",
-            err_style="bars" if one_size else "band",
-            color=look.colour,
-            marker=look.marker,
-            markeredgecolor="white",
-            legend=False,
-            ax=ax,
-        )
+        alone = own["x"].nunique() == 1
+        how = {"err_style": "band"}
+        if alone:
+            how = {"err_style": "bars", "err_kws": {"capsize": 2, "elinewidth": 1.1}}
+            own, aside = own.assign(x=own["x"] * aside), aside * _ASIDE
+        plain = {"x": "x", "y": "value", "errorbar": "sd", "legend": False, "markeredgecolor": "white"}
+        sns.lineplot(own, **plain, **how, color=look.colour, marker=look.marker, ax=ax)
+
+
+def _say(ax: Axes, text: str) -> None:
+    """Write into an empty panel why it is empty."""
+    place = {"transform": ax.transAxes, "ha": "center", "va": "center", "parse_math": False}
+    blank = {"facecolor": "white", "edgecolor": "none"}
+    ax.text(0.5, 0.5, "\n".join(wrap(text, 30)), color=NOTE, bbox=blank, **place)
 
 
 def _stars(ax: Axes, points: pd.DataFrame, looks: Mapping[str, Look]) -> None:
@@ -143,19 +154,18 @@ def _star(colour: str) -> dict:
     return {"marker": "*", "markersize": 9, "color": colour, "markerfacecolor": "white", "linestyle": "none"}
 
 
-def _reference(ax: Axes, figure: Figure, panel: Item, cells: Sequence[Cell]) -> dict[str, Line2D]:
+def _reference(ax: Axes, figure: Figure, cells: Sequence[Cell]) -> dict[str, Line2D]:
     """Draw the line to compare with: chance for an accuracy, no loss for a ratio. Return it by its name."""
-    name, level = ("no loss", 1.0) if figure.draw == "ratio_by_size" else ("chance", _chance(panel, cells))
+    name, level = ("no loss", 1.0) if figure.draw == "ratio_by_size" else ("chance", _chance(cells))
     if level is None:
         return {}
     return {name: ax.axhline(level, color="#888888", linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)}
 
 
-def _chance(panel: Item, cells: Sequence[Cell]) -> float | None:
-    """Return the accuracy (%) of guessing in `panel`, or None where no cell of it is worked on."""
+def _chance(cells: Sequence[Cell]) -> float | None:
+    """Return the accuracy (%) of guessing, or None where no cell is worked on."""
     for cell in cells:
-        here = dict(cell.place.axes).get("panel", panel.key) == panel.key
-        if here and cell.view is not None and isinstance(cell.definition, ScoreCell):
+        if cell.view is not None and isinstance(cell.definition, ScoreCell):
             return PERCENT / len(cell.view.domains[cell.definition.domain].classes)
     return None
 
@@ -188,7 +198,7 @@ def _labelled(sizes: Sequence[float]) -> Iterator[float]:
     yield kept
     for size in sizes[1:]:
         last = size == sizes[-1]
-        if last or (size / kept >= 2**_OCTAVE_LABELLED and sizes[-1] / size >= 2**_OCTAVE_LABELLED):
+        if last or (size / kept >= _APART and sizes[-1] / size >= _APART):
             kept = size
             yield size
 

@@ -38,8 +38,9 @@ def render(plan: Plan, paper: str, key: str) -> None:
         else:
             from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
 
-            said, cells = list(captions(plan, figure, outcomes)), [cell for cell, _ in outcomes]
-            drawing = draw(figure, title, said, measured, recorded, cells)
+            drawing = draw(
+                figure, title, list(captions(plan, figure, outcomes)), measured, recorded, outcomes
+            )
         stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
         for suffix, metadata in _NO_DATE.items():
             with atomic(plan.root / f"{stem}{suffix}") as temporary:

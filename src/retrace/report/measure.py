@@ -1,7 +1,7 @@
 """From scores to a cell's number: its value, its resamples, and its value for every seed."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from retrace.plan.expand import Cell
 from retrace.plan.identity import digest, run_name
 from retrace.plan.layout import split_folder
 from retrace.plan.page import ScoreCell
-from retrace.plan.spec import Run, View
+from retrace.plan.spec import Run, Split
 from retrace.report.results import Answers, Results
 
 PERCENT = 100
+Metric = Callable[[Answers], np.ndarray]
+"""What each of N answers counts for (N,), so that the mean is the metric."""
 
 
 class Measured(NamedTuple):
@@ -31,11 +33,21 @@ class Measured(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """The answers of S runs to one domain. hits_SN: what each answer counts for; its mean is the metric."""
+    """The answers of S runs to one domain. hits_SN: what each answer counts for; its mean is the metric.
+
+    `seeds` and `clips` name what the bootstrap has to resample alike.
+    """
 
     hits_SN: np.ndarray
+    seeds: str
     clips: str
     coverage: float
+
+    def mean(self, results: Results) -> np.ndarray:
+        return results.bootstrap.mean(self.hits_SN, seeds=self.seeds, clips=self.clips)
+
+    def over(self, accuracy_S: np.ndarray) -> Self:
+        return self._replace(hits_SN=self.hits_SN / accuracy_S[:, None])
 
 
 def measure(cell: Cell, results: Results) -> Measured | None:
@@ -45,67 +57,56 @@ def measure(cell: Cell, results: Results) -> Measured | None:
     """
     definition, view = cell.definition, cell.view
     assert isinstance(definition, ScoreCell) and view is not None
-    runs = tuple(run for run in cell.runs if results.answers(run, view, definition.domain) is not None)
-    if not runs:
+    found = [(run, scores) for run in cell.runs if (scores := results.scores(run, view)) is not None]
+    if not found:
         return None
-    target = _ask(results, runs, view, definition.domain, _METRICS[definition.measure])
+    runs, metric = tuple(run for run, _ in found), _METRICS[definition.measure]
+    seeds = " ".join(map(run_name, runs))
+    target = _ask([s[definition.domain] for _, s in found], view.domains[definition.domain], metric, seeds)
+    target_S, n_clips = target.hits_SN.mean(axis=1), target.hits_SN.shape[1]
     if definition.over is None:
-        quantity = PERCENT * _mean(results, runs, target)
-        per_seed = PERCENT * target.hits_SN.mean(axis=1)
-        return Measured(quantity, per_seed, runs, target.hits_SN.shape[1], target.coverage)
-    source = _ask(results, runs, view, definition.over, _METRICS[definition.measure])
-    quantity, per_seed = _ratio(results, runs, target, source, definition.over)
-    coverage = max(target.coverage, source.coverage, key=lambda share: abs(share - 1))
-    return Measured(quantity, per_seed, runs, target.hits_SN.shape[1], coverage)
+        quantity = PERCENT * target.mean(results)
+        return Measured(quantity, PERCENT * target_S, runs, n_clips, target.coverage)
+    source = _ask([s[definition.over] for _, s in found], view.domains[definition.over], metric, seeds)
+    coverage = max(target.coverage, source.coverage, key=_distance)
+    return Measured(*_ratio(results, target, source), runs, n_clips, coverage)
 
 
-def _ratio(
-    results: Results, runs: tuple[Run, ...], target: _Asked, source: _Asked, over: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _ratio(results: Results, target: _Asked, source: _Asked) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over seeds of accuracy over accuracy (specification 3: a ratio for every run).
 
     Each seed is divided by its own source accuracy first. So the value is the mean of the seeds' ratios,
     and the resampled denominator, whose value is then 1, brings in the noise of the source's clips.
     """
-    source_S1 = source.hits_SN.mean(axis=1, keepdims=True)
-    if not source_S1.all():
-        raise UserError(f"no clip of {over} is right in some run, so there is no ratio to it")
-    above = _mean(results, runs, target._replace(hits_SN=target.hits_SN / source_S1))
-    below = _mean(results, runs, source._replace(hits_SN=source.hits_SN / source_S1))
-    return above / below, target.hits_SN.mean(axis=1) / source_S1[:, 0]
+    source_S = source.hits_SN.mean(axis=1)
+    if not source_S.all():
+        raise UserError("the accuracy to divide by is 0 in some run, so there is no ratio")
+    quantity = target.over(source_S).mean(results) / source.over(source_S).mean(results)
+    return quantity, target.hits_SN.mean(axis=1) / source_S
 
 
-def _mean(results: Results, runs: tuple[Run, ...], asked: _Asked) -> np.ndarray:
-    seeds = digest([run_name(run) for run in runs])
-    return results.bootstrap.mean(asked.hits_SN, seeds=seeds, clips=asked.clips)
-
-
-def _ask(
-    results: Results,
-    runs: tuple[Run, ...],
-    view: View,
-    domain: str,
-    metric: Callable[[Answers], np.ndarray],
-) -> _Asked:
-    found = [results.answers(run, view, domain) for run in runs]
-    answers = [answer for answer in found if answer is not None]
+def _ask(answers: list[Answers], split: Split, metric: Metric, seeds: str) -> _Asked:
+    """Return what the runs got right of the clips that all of them have answered."""
     common = sorted(set(answers[0].ids).intersection(*(answer.ids for answer in answers)))
     if not common:
-        raise UserError(f"the runs have no clip of {domain} in common")
-    split = view.domains[domain]
-    shares = [len(answer.ids) / split.clips for answer in answers]
+        raise UserError(f"the runs have no clip of {split.dataset} in common")
     return _Asked(
         np.stack([metric(_only(answer, common)) for answer in answers]),
+        seeds,
         f"{split_folder(split).as_posix()} {digest(common)}",
-        max(shares, key=lambda share: abs(share - 1)),
+        max((len(answer.ids) / split.clips for answer in answers), key=_distance),
     )
+
+
+def _distance(coverage: float) -> float:
+    return abs(coverage - 1)
 
 
 def _only(answers: Answers, ids: list[str]) -> Answers:
     if len(ids) == len(answers.ids):
         return answers
-    keep = np.isin(np.array(answers.ids), ids)
-    return Answers(tuple(ids), answers.labels_N[keep], answers.logits_NK[keep])
+    keep_N = np.isin(np.array(answers.ids), ids)
+    return Answers(tuple(ids), answers.labels_N[keep_N], answers.logits_NK[keep_N])
 
 
 def _top1(answers: Answers) -> np.ndarray:
@@ -123,7 +124,7 @@ def _mean_class(answers: Answers) -> np.ndarray:
     return _top1(answers) * weight_N
 
 
-_METRICS: dict[str, Callable[[Answers], np.ndarray]] = {
+_METRICS: dict[str, Metric] = {
     "top1": _top1,
     "ratio": _top1,
     "top5": _top5,

@@ -13,6 +13,7 @@ from retrace.report.results import RECORD, Results
 
 FULL_SIZE = "paper"
 """The scale whose runs are the papers' own size: what is on record belongs to it."""
+ALL = "all"
 COLUMNS = ("panel", "series", "x", "seed", "value", "run", "scale", "n_clips")
 
 
@@ -54,7 +55,11 @@ def _recorded(cell: Cell, numbers: dict[tuple[str, str, str], tuple[float, int]]
         yield _line(cell, run.seed, value, name, f"{FULL_SIZE}, on record", found[1])
 
 
+def panel_of(cell: Cell) -> str:
+    """Return the key of the panel that `cell` stands in; ALL where a figure has one panel without a name."""
+    return dict(cell.place.axes).get("panel", ALL)
+
+
 def _line(cell: Cell, seed: int, value: float, run: str, scale: str, n_clips: int) -> list[Any]:
     axes = dict(cell.place.axes)
-    panel, series = axes.get("panel", "all"), axes.get("series", "all")
-    return [panel, series, float(axes["x"]), seed, value, run, scale, n_clips]
+    return [panel_of(cell), axes.get("series", ALL), float(axes["x"]), seed, value, run, scale, n_clips]

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from retrace.plan.expand import Cell
 from retrace.plan.load import Assumption
 from retrace.plan.page import CostCell
-from retrace.plan.plan import Change, Plan
+from retrace.plan.plan import Plan
 from retrace.plan.spec import Split
 
 
@@ -29,20 +29,19 @@ def name(assumption: Assumption) -> str:
     return f"{PurePosixPath(assumption.file).stem}: {'.'.join(map(str, assumption.key))}"
 
 
-def in_words(plan: Plan, assumption: Assumption) -> str:
-    """Return an assumed value with its source and reason, and with what this scale makes of it."""
-    change = changed_by_scale(plan, assumption)
-    here = f", here {change.here}" if change else ""
-    return f"{name(assumption)} = {assumption.value}{here} ({assumption.source}: {assumption.why})"
-
-
-def changed_by_scale(plan: Plan, assumption: Assumption) -> Change | None:
-    """Return the change that the scale makes to an assumed value, or None if it leaves it."""
+def here(plan: Plan, assumption: Assumption) -> str:
+    """Return what the scale makes of an assumed value, e.g. ``here 20``; nothing if it leaves it."""
     path = PurePosixPath(assumption.file)
     where = ".".join(map(str, assumption.key))
     if path.parent.name == "datasets":
         where = f"datasets.{path.stem}.{where}"
-    return next((change for change in plan.changes() if change.where == where), None)
+    return next((f"here {change.here}" for change in plan.changes() if change.where == where), "")
+
+
+def in_words(plan: Plan, assumption: Assumption) -> str:
+    """Return an assumed value with its source and reason, and with what this scale makes of it."""
+    value = ", ".join(filter(None, [str(assumption.value), here(plan, assumption)]))
+    return f"{name(assumption)} = {value} ({assumption.source}: {assumption.why})"
 
 
 def digits_line(plan: Plan, cells: Iterable[Cell]) -> str | None:

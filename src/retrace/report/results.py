@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from retrace.errors import UserError
 from retrace.evaluate.uncertainty import Bootstrap
-from retrace.plan.layout import COSTS, RESULTS, run_folder, view_folder
+from retrace.plan.layout import COSTS, PUBLISHED, run_folder, view_folder
 from retrace.plan.spec import Run, View
 
-PUBLISHED = f"{RESULTS}/published/{{paper}}.csv"
 RECORD = ("run", "view", "domain", "top1", "n", "hardware", "hours", "commit", "date")
 _RESAMPLES = 2000
 
@@ -32,26 +32,18 @@ class Results:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.bootstrap = Bootstrap(_RESAMPLES, seed=0)
-        self._scores: dict[Path, pd.DataFrame | None] = {}
+        self._scores: dict[Path, dict[str, Answers] | None] = {}
 
-    def answers(self, run: Run, view: View, domain: str) -> Answers | None:
-        """Return the scores of `run` on `domain`, or None if there are none yet.
+    def scores(self, run: Run, view: View) -> dict[str, Answers] | None:
+        """Return what `run` answered to `view`, by domain, or None if there are no scores yet.
 
-        Raises UserError if the file is there and cannot be read, or names a clip twice.
+        Raises UserError if the file cannot be read, lacks a domain of the view, or names a clip twice.
         """
         path = view_folder(run, view) / "scores.parquet"
         if path not in self._scores:
-            self._scores[path] = _read_scores(self.root, path)
-        table = self._scores[path]
-        if table is None:
-            return None
-        rows = table[table["domain"] == domain].sort_values("id")
-        if rows.empty:
-            raise UserError(f"{path} has no scores for domain {domain}")
-        if rows["id"].duplicated().any():
-            raise UserError(f"{path} scores clip {rows['id'][rows['id'].duplicated()].iloc[0]} twice")
-        logits = rows[[f"logit_{k}" for k in range(_n_classes(table))]]
-        return Answers(tuple(rows["id"]), rows["label"].to_numpy(), logits.to_numpy(dtype=np.float64))
+            exists = (self.root / path).is_file()
+            self._scores[path] = _read_scores(self.root / path, set(view.domains)) if exists else None
+        return self._scores[path]
 
     def failure(self, run: Run) -> str | None:
         """Return why `run` failed, or None if it did not."""
@@ -88,18 +80,21 @@ def read_json(path: Path) -> dict[str, Any] | None:
         raise UserError(f"{path} is not a JSON mapping: {error}") from error
 
 
-def _read_scores(root: Path, path: Path) -> pd.DataFrame | None:
-    if not (root / path).is_file():
-        return None
+def _read_scores(path: Path, domains: set[str]) -> dict[str, Answers]:
     try:
-        table = pd.read_parquet(root / path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    missing = {"domain", "id", "label", "logit_0"} - set(table.columns)
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-    return table
-
-
-def _n_classes(table: pd.DataFrame) -> int:
-    return sum(str(column).startswith("logit_") for column in table.columns)
+        table = pq.read_table(path).sort_by([("domain", "ascending"), ("id", "ascending")])
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        ids, domain_N, label_N = columns["id"], columns["domain"], columns["label"]
+        n_classes = sum(name.startswith("logit_") for name in columns)
+        logits_NK = np.stack([columns[f"logit_{k}"] for k in range(n_classes)], axis=1)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a table of scores: {error}") from error
+    found = {}
+    for domain in np.unique(domain_N):
+        here = domain_N == domain
+        found[domain] = Answers(tuple(ids[here]), label_N[here], logits_NK[here])
+        if len(set(found[domain].ids)) < here.sum():
+            raise UserError(f"{path} scores a clip of {domain} twice")
+    if missing := domains - found.keys():
+        raise UserError(f"{path} has no scores for {', '.join(sorted(missing))}")
+    return found

@@ -7,6 +7,7 @@ from retrace.report.verdict import Verdict, quoted
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+_UNITS = {"top1": "%", "top5": "%", "mean_class": "%", "ratio": "ratio"}
 _DECIMALS = {"%": 1, "ratio": 3, "gmacs": 2, "fraction": 2}
 _ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -54,6 +55,11 @@ def verdict(found: Verdict, unit: str, decimals: int | None) -> str:
         return found.short
     sign = "+" if found.difference > 0 else MINUS
     return f"{found.short} {sign}{number(abs(found.difference), unit, decimals)}"
+
+
+def unit_of(cell: Cell) -> str:
+    """Return the unit of a cell of a figure, which has no column to say it."""
+    return "" if cell.definition is None else _UNITS.get(cell.definition.measure, "")
 
 
 def heading(label: str, unit: str, better: str | None) -> str:
