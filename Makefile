@@ -35,6 +35,7 @@ $(READY): requirements.lock envs/uv.lock.txt
 	@python3 -c 'import sys; sys.exit("retrace needs Python 3.11 or newer; python3 is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	python3 -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement envs/uv.lock.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+	  --requirement requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)

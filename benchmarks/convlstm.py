@@ -15,6 +15,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +54,7 @@ class Loop(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         widths = [1] + [hidden] * LAYERS
-        self.blocks = nn.Sequential(*(LoopBlock(*pair) for pair in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(LoopBlock(*pair) for pair in pairwise(widths)))
         self.head = nn.Linear(hidden * (SIDE >> LAYERS) ** 2, CLASSES)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
@@ -104,7 +105,9 @@ def timed(runs: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[f
 
 def main() -> None:
     """Parse the command line, time, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for option, default in {"hidden": 16, "batch": 64, "threads": 2, "repeats": 3}.items():
         parser.add_argument(f"--{option}", type=int, default=default, help=f"default {default}")
     args = parser.parse_args()

@@ -1,14 +1,23 @@
-"""A dataset that is learnt in seconds: a bright bar whose column tells the class, in weak noise."""
+"""A dataset learnt in seconds, a bright column that tells the class, and what tests of training share."""
 
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+import torch
 from torch import nn
 
+from retrace.models import registry
 from retrace.plan.layout import split_folder
 from retrace.plan.spec import Cnn3d, Protocol, Run, Sgd, Split, TemporalShape
+from retrace.train.loop import Training, train
 
 CLASSES = ("left", "middle", "right")
 FRAMES, SIDE = 4, 8
@@ -107,3 +116,48 @@ def small_net(model: object, *, classes: int, channels: int, frames: int, side: 
 def linear_net(model: object, *, classes: int, channels: int, frames: int, side: int) -> nn.Module:
     """Stands in for the registry where the gradient is worked out by hand."""
     return nn.Sequential(nn.Flatten(), nn.Linear(frames * channels * side * side, classes))
+
+
+@contextmanager
+def workplace(folder: Path, build: Callable[..., nn.Module] = small_net) -> Iterator[Path]:
+    """Work in `folder`, with `build` as the registry, on the CPU; put torch's settings back afterwards."""
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(registry, "build", build)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # equal bytes are a CPU's promise
+        yield folder
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Return what has to be the same for the same run."""
+    return {name: (folder / name).read_bytes() for name in ("weights.safetensors", "train.json")}
+
+
+def log_of(folder: Path) -> list[dict]:
+    """Return the log's records of epochs."""
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [record for record in records if "epoch" in record]
+
+
+def on_call(monkeypatch, place: object, name: str, number: int, action: Callable[[], None]) -> None:
+    """Do `action` just before the given call of a function."""
+    original, calls = getattr(place, name), [0]
+
+    def counted(*args, **kwargs):
+        calls[0] += 1
+        if calls[0] == number:
+            action()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(place, name, counted)
+
+
+def interrupt(run: Run, folder: Path, steps: int) -> None:
+    """Train in this process and send it SIGTERM during the given step."""
+    with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(SystemExit) as stopped:
+        on_call(monkeypatch, Training, "step", steps, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        train(run, folder)
+    assert stopped.value.code == 75

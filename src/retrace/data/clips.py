@@ -75,8 +75,8 @@ def _check_rows(path: Path, split: Split, columns: dict[str, list]) -> None:
     if columns["index"] != list(range(split.clips)):
         found = len(columns["index"])
         raise UserError(f"{path} has {found} rows, expected {split.clips}, with index 0, 1, 2, ... in order.")
-    if len(set(columns["id"])) != split.clips:
-        raise UserError(f"{path} names some clip twice: ids must be unique.")
+    if len(set(columns["id"])) != split.clips or not all(isinstance(clip, str) for clip in columns["id"]):
+        raise UserError(f"{path} names some clip twice or by no text: ids must be unique strings.")
     known = dict(enumerate(split.classes))
     for clip, label, name in zip(columns["id"], columns["label"], columns["class"], strict=True):
         if known.get(label) != name:

@@ -1,4 +1,6 @@
-"""3D CNN of "Recur, Attend or Convolve?" (Broomé et al., WACV 2023)."""
+"""3D CNN of "Recur, Attend or Convolve?" (Broomé et al., WACV 2023; Table 8 and the authors' code)."""
+
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -6,7 +8,7 @@ from retrace.errors import UserError
 
 
 class Cnn3d(nn.Module):
-    """Equal blocks of a 3x3x3 convolution, ReLU, 2x2x2 max-pooling and then batch norm; a linear layer reads all.
+    """Equal blocks of 3x3x3 convolution, ReLU, 2x2x2 max-pooling and batch norm; a linear layer reads all.
 
     Raises UserError if `frames` or `side` is too small for `layers` poolings.
     """
@@ -22,7 +24,7 @@ class Cnn3d(nn.Module):
                 f"expected at least {2**layers} of both"
             )
         widths = [channels] + [hidden] * layers
-        self.blocks = nn.Sequential(*(_block(*pair) for pair in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(_block(*pair) for pair in pairwise(widths)))
         self.head = nn.Linear(hidden * last_frames * last_side**2, classes)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
@@ -31,7 +33,7 @@ class Cnn3d(nn.Module):
 
 
 def _block(channels: int, hidden: int) -> nn.Sequential:
-    """Map (B, C, T, H, W) to (B, N, T // 2, H // 2, W // 2). Batch norm comes last, as in the authors' code."""
+    """Map (B, C, T, H, W) to (B, N, T // 2, H // 2, W // 2). Batch norm comes last, as the authors do."""
     return nn.Sequential(
         nn.Conv3d(channels, hidden, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2), nn.BatchNorm3d(hidden)
     )

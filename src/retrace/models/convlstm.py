@@ -1,4 +1,6 @@
-"""Convolutional LSTM of "Recur, Attend or Convolve?" (Broomé et al., WACV 2023), sections 3 and 4."""
+"""ConvLSTM of "Recur, Attend or Convolve?" (Broomé et al., WACV 2023; Table 8 and the authors' code)."""
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from retrace.models.tape import Shelf
 
 
 class ConvLstmBlock(nn.Module):
-    """A recurrence over all frames, 2x2 max-pooling of every frame, then batch norm over clips, time and space."""
+    """A recurrence over all frames, 2x2 max-pooling of each, batch norm over clips, time and space."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -36,9 +38,11 @@ class ConvLstm(nn.Module):
         super().__init__()
         last_side = side >> layers
         if not last_side:
-            raise UserError(f"convlstm: {layers} layers halve a side of {side} to 0; expected a side >= {2**layers}")
+            raise UserError(
+                f"convlstm: {layers} layers halve a side of {side} to 0; expected a side >= {2**layers}"
+            )
         widths = [channels] + [hidden] * layers
-        self.blocks = nn.Sequential(*(ConvLstmBlock(*pair) for pair in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(ConvLstmBlock(*pair) for pair in pairwise(widths)))
         self.head = nn.Linear(hidden * last_side**2, classes)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ changes what is computed:
 - what the backward pass reads lies in memory that the next training step uses again.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -36,8 +39,9 @@ def recur_and_pool(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, shelf: Shelf) 
     is (4N). The result is (B, T, H // 2, W // 2, N). Shi et al., "Convolutional LSTM Network", 2015,
     equation 3 without peepholes: c_t = f c_{t-1} + i tanh(g), h_t = o tanh(c_t).
 
-    Under autocast, convolutions and gates have its precision, and the state keeps that of x.
-    Raises RuntimeError at a second backward pass through the same graph.
+    Under autocast, convolutions and gates have its precision, and the state keeps that of x. After a
+    backward pass that retains the graph, the next forward pass may overwrite what a second one needs;
+    then that raises RuntimeError.
     """
     hidden = len(bias) // 4
     scale = torch.cat([bias.new_ones(3 * hidden), bias.new_full((hidden,), -2)])
@@ -55,51 +59,53 @@ def _convolution_dtype(x: Tensor) -> torch.dtype:
 class _RecurAndPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x_BTHWC, weight, bias, dtype, shelf):
-        clips, steps, height, width, channels = x_BTHWC.shape
         weight, bias = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
-        hidden = len(bias) // 4
-        at_a_time = max(1, _PIXELS // (height * width)) if x_BTHWC.device.type == "cpu" else clips
-        kept = steps if any(ctx.needs_input_grad) else 1
-        pooled = x_BTHWC.new_empty(clips, steps, height // 2, width // 2, hidden)
-        tapes = []
-        for x, out in zip(x_BTHWC.split(at_a_time), pooled.split(at_a_time), strict=True):
-            tape = shelf.take(Kind(kept, len(x), height, width, channels, hidden, dtype, x.dtype, x.device))
+        kind = Kind.of(x_BTHWC, len(bias) // 4, dtype)
+        clips = _clips_at_a_time(kind)
+        tapes: Iterable[Tape]
+        if any(ctx.needs_input_grad):
+            tape = shelf.take(kind)
+            ctx.save_for_backward(weight, *tape)  # so PyTorch notices if another pass takes the tape
+            ctx.kind, ctx.shelf = kind, shelf
+            tapes = tape.split(clips)
+        else:
+            tapes = repeat(Tape.blank(replace(kind, steps=1, clips=clips)))
+        pooled = x_BTHWC.new_empty(kind.clips, kind.steps, kind.height // 2, kind.width // 2, kind.hidden)
+        for x, tape, out in zip(x_BTHWC.split(clips), tapes, pooled.split(clips), strict=False):
             _forward(x, weight, bias, tape, out)
-            if any(ctx.needs_input_grad):
-                tapes.append(tape)
-            else:
-                shelf.give(tape)
-        ctx.save_for_backward(weight)
-        ctx.tapes, ctx.shelf = tapes, shelf
         return pooled
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dpooled_BTHWN):
-        (weight,) = ctx.saved_tensors
-        if not ctx.tapes:
-            raise RuntimeError("a recurrence goes back only once: its memory is already in use again")
-        tapes, ctx.tapes = ctx.tapes, []
-        kind, dtype = tapes[0].kind, dpooled_BTHWN.dtype
-        dweight = torch.zeros_like(weight, dtype=dtype)
+        weight, *parts = ctx.saved_tensors
+        kind, tape = ctx.kind, Tape(*parts)
+        clips = _clips_at_a_time(kind)
+        dweight = torch.zeros_like(weight, dtype=kind.state)
         dbias = dpooled_BTHWN.new_zeros(len(weight))
-        dx = None
+        dx, dxs = None, repeat(None)
         if ctx.needs_input_grad[0]:
-            plane = (kind.height, kind.width, kind.channels)
-            dx = dpooled_BTHWN.new_empty(len(dpooled_BTHWN), kind.steps, *plane)
-        dxs = [None] * len(tapes) if dx is None else dx.split(kind.clips)
-        for tape, dpooled, part in zip(tapes, dpooled_BTHWN.split(kind.clips), dxs, strict=True):
-            _backward(dpooled, weight, tape, part, dweight, dbias)
-            ctx.shelf.give(tape)
+            dx = dpooled_BTHWN.new_empty(kind.clips, kind.steps, kind.height, kind.width, kind.channels)
+            dxs = dx.split(clips)
+        for dpooled, tape_part, dx_part in zip(
+            dpooled_BTHWN.split(clips), tape.split(clips), dxs, strict=False
+        ):
+            _backward(dpooled, weight, tape_part, dx_part, dweight, dbias)
+        ctx.shelf.give(kind, tape)
         return dx, dweight, dbias, None, None
 
 
+def _clips_at_a_time(kind: Kind) -> int:
+    return max(1, _PIXELS // (kind.height * kind.width)) if kind.device.type == "cpu" else kind.clips
+
+
 def _forward(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, tape: Tape, pooled_BTHWN: Tensor) -> None:
-    """Run some clips through all steps: fill `tape` and `pooled_BTHWN`."""
+    """Run some clips through all steps: fill `pooled_BTHWN` and `tape`, whose steps go round if they are few."""
+    clips, steps, *_ = x_BTHWC.shape
     hidden = len(bias) // 4
-    h = z = torch.zeros_like(tape.state[0])
-    for t in range(x_BTHWC.shape[1]):
-        fed, gates, state, winner = tape.at(t)
+    h = z = torch.zeros_like(tape.state[0, :clips])
+    for t in range(steps):
+        fed, gates, state, winner = (part[t % len(part), :clips] for part in tape)
         fed[..., :hidden] = h
         fed[..., hidden:] = x_BTHWC[:, t]
         torch.sigmoid(_nhwc(F.conv2d(_nchw(fed), weight, bias, padding=1)), out=gates)
@@ -115,18 +121,21 @@ def _backward(
     dpooled_BTHWN: Tensor, weight: Tensor, tape: Tape, dx_BTHWC: Tensor | None, dweight: Tensor, dbias: Tensor
 ) -> None:
     """Take some clips back through all steps: fill `dx_BTHWC`, add to `dweight` and `dbias`."""
-    hidden = tape.kind.hidden
-    used = weight if dx_BTHWC is not None else weight[:, :hidden].contiguous(memory_format=torch.channels_last)
-    zero = torch.zeros_like(tape.state[0])
-    dh, dz, dgates = zero, zero.clone(), torch.empty_like(tape.gates[0])
-    for t in reversed(range(tape.kind.steps)):
-        fed, gates, state, winner = tape.at(t)
+    hidden = len(dbias) // 4
+    back = weight
+    if dx_BTHWC is None:
+        back = weight[:, :hidden].contiguous(memory_format=torch.channels_last)
+    like_dfed = torch.empty_like(tape.fed[0, ..., : back.shape[1]])
+    dgates = torch.empty_like(tape.gates[0])
+    zero, dz, dh = torch.zeros_like(tape.state[0]), torch.zeros_like(tape.state[0]), 0
+    for t in reversed(range(len(tape.state))):
+        fed, gates, state, winner = (part[t] for part in tape)
         dh = _unpool(dpooled_BTHWN[:, t], winner, state).add_(dh)
         _backward_cell(dh, dz, gates, state, tape.state[t - 1] if t else zero, dgates)
         dbias += dgates.sum((0, 1, 2), dtype=dbias.dtype)
         dweight += _convolution_backward(dgates, fed, weight, (False, True, False))[1]
         if t or dx_BTHWC is not None:
-            dfed = _nhwc(_convolution_backward(dgates, fed[..., : used.shape[1]], used, (True, False, False))[0])
+            dfed = _nhwc(_convolution_backward(dgates, like_dfed, back, (True, False, False))[0])
             dh = dfed[..., :hidden]
         if dx_BTHWC is not None:
             dx_BTHWC[:, t] = dfed[..., hidden:]

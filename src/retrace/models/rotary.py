@@ -30,7 +30,7 @@ def time_angles(frames: int, dim: int) -> Tensor:
 
 
 def space_angles(rows: int, columns: int, dim: int) -> Tensor:
-    """Return the angles (rows * columns, 4 * (dim // 4)) of a grid of patches: row angles, then column angles.
+    """Return the angles (rows * columns, 4 * (dim // 4)) of a grid of patches, first by row, then by column.
 
     A coordinate runs from -1 to 1 and turns by pi * scale, with dim // 4 scales from 1 to 5 in equal
     ratios. So below dim 4 there is no position at all, and with whole scales (dim < 12) the first and

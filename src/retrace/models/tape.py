@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,12 +22,16 @@ class Kind:
     state: torch.dtype
     device: torch.device
 
+    @classmethod
+    def of(cls, x_BTHWC: Tensor, hidden: int, gates: torch.dtype) -> "Kind":
+        """Return the kind of tape that clips like x need."""
+        clips, steps, height, width, channels = x_BTHWC.shape
+        return cls(steps, clips, height, width, channels, hidden, gates, x_BTHWC.dtype, x_BTHWC.device)
 
-@dataclass(frozen=True)
-class Tape:
-    """What some clips leave behind at every step; `steps` is 1 if each step overwrites the one before."""
 
-    kind: Kind
+class Tape(NamedTuple):
+    """What clips leave behind at every step."""
+
     fed: Tensor
     """(steps, clips, H, W, N + C): h of the step before and x, side by side; the convolution's input."""
     gates: Tensor
@@ -42,21 +47,19 @@ class Tape:
         plane = (kind.steps, kind.clips, kind.height, kind.width)
         pooled = (kind.steps, kind.clips, kind.height // 2, kind.width // 2, kind.hidden)
         return cls(
-            kind,
             fed=torch.empty(*plane, kind.hidden + kind.channels, dtype=kind.gates, device=kind.device),
             gates=torch.empty(*plane, 4 * kind.hidden, dtype=kind.gates, device=kind.device),
             state=torch.empty(*plane, kind.hidden, dtype=kind.state, device=kind.device),
             winner=torch.empty(pooled, dtype=torch.int64, device=kind.device),
         )
 
-    def at(self, t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return fed, gates, state and winner of step t."""
-        t %= self.kind.steps
-        return self.fed[t], self.gates[t], self.state[t], self.winner[t]
+    def split(self, clips: int) -> list["Tape"]:
+        """Return the tapes of so many clips each; the last may have fewer."""
+        return [Tape(*parts) for parts in zip(*(part.split(clips, 1) for part in self), strict=True)]
 
 
 class Shelf:
-    """Tapes that past passes through one layer are done with. Its copies and pickles are empty.
+    """Tapes of one layer that a backward pass is done with. Copies and pickles of a shelf are empty.
 
     The first touch of fresh memory costs a CPU more than the arithmetic that goes into it, so memory
     is kept from one training step to the next.
@@ -69,11 +72,12 @@ class Shelf:
         return Shelf, ()
 
     def take(self, kind: Kind) -> Tape:
-        """Return a used tape of this kind, or else a new one."""
+        """Return a tape with arbitrary content, a used one if there is one."""
         idle = self._idle[kind]
         return idle.pop() if idle else Tape.blank(kind)
 
-    def give(self, tape: Tape) -> None:
-        """Take back a tape that nobody will read again."""
-        if tape.kind.device.type == "cpu":  # elsewhere the allocator of the device does this for all tensors
-            self._idle[tape.kind].append(tape)
+    def give(self, kind: Kind, tape: Tape) -> None:
+        """Take back a tape. It may still be read as long as nobody takes it."""
+        known = any(tape.state.data_ptr() == other.state.data_ptr() for other in self._idle[kind])
+        if kind.device.type == "cpu" and not known:  # the allocators of other devices do this themselves
+            self._idle[kind].append(tape)

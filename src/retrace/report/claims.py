@@ -92,7 +92,7 @@ def _compare(plan: Plan, results: Results, paper: str, claim: str, comparison: C
         return Compared(says, cells, None, f"the two sides share no cell at scale '{plan.scale}'")
     missing = [found for cell in cells if (found := outcome(cell, results)).state != "measured"]
     if missing:
-        return Compared(says, cells, None, f"{missing[0].reason} ({len(missing)} of {len(cells)} cells)")
+        return Compared(says, cells, None, f"{missing[0].reason}; {len(missing)} of {len(cells)} cells")
     try:
         ahead = _mean(more, results) - _mean(less, results) - comparison.by
     except (UserError, ValueError) as error:

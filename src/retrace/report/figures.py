@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import wrap
 
 import matplotlib.style
 import pandas as pd
-from matplotlib.figure import Figure as Drawing
 
 from retrace.errors import UserError
 from retrace.files import atomic, write_text
@@ -15,6 +13,7 @@ from retrace.plan.layout import FIGURE
 from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
 from retrace.report import rests_on
+from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
 from retrace.report.points import COLUMNS, measured_points, recorded_points
 from retrace.report.results import Results
@@ -34,7 +33,7 @@ def render(plan: Plan, paper: str, key: str) -> None:
     title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
     with matplotlib.style.context(STYLE):
         if measured.empty and recorded.empty:
-            drawing = _card(title, why_not_drawn(figure, outcomes))
+            drawing = card(title, why_not_drawn(figure, outcomes))
         else:
             from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
 
@@ -56,7 +55,7 @@ def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[
     figure = plan.item(paper, key)
     assert isinstance(figure, Figure)
     for item in figure.x:
-        if not _is_number(item.key):
+        if figure.draw is not None and not _is_number(item.key):
             raise UserError(f"{paper}/{key}: x '{item.key}' is not a number, and '{figure.draw}' needs sizes")
     return [(cell, outcome(cell, results)) for cell in plan.cells(paper, key)]
 
@@ -84,16 +83,6 @@ def captions(plan: Plan, figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -
         yield f"Failed: {len(failed)} points, the first {next(iter(failed))}."
     if figure.note:
         yield figure.note
-
-
-def _card(title: str, reason: str) -> Drawing:
-    lines = wrap(reason, 92)
-    heads = wrap(title, 76)
-    height = 0.5 + 0.19 * len(heads) + 0.16 * len(lines)
-    drawing = Drawing(figsize=(6.4, height))
-    drawing.text(0.03, 1 - 0.18 / height, "\n".join(heads), va="top", size=9, weight="bold", parse_math=False)
-    drawing.text(0.03, 0.18 / height, "\n".join(lines), va="bottom", color="#555555", parse_math=False)
-    return drawing
 
 
 def _is_number(text: str) -> bool:

@@ -40,17 +40,12 @@ def outcome(cell: Cell, results: Results) -> Outcome:
     """Return what became of `cell`. Never raises for what a run left or did not leave behind."""
     if cell.not_run is not None:
         return Outcome("cited" if cell.not_run == CITED else "not run", cell.not_run)
-    if isinstance(cell.definition, CostCell):
-        return _counted(cell.place.paper, cell.definition, results)
-    failures = [failure for run in cell.runs if (failure := results.failure(run)) is not None]
-    if failures:
-        share = f" ({len(failures)} of {len(cell.runs)} seeds)" if len(cell.runs) > 1 else ""
-        return Outcome("failed", f"{failures[0]}{share}")
     try:
-        measured = measure(cell, results)
+        if isinstance(cell.definition, CostCell):
+            return _counted(cell.place.paper, cell.definition, results)
+        return _trained(cell, results)
     except UserError as error:
         return Outcome("failed", str(error))
-    return Outcome("not run", NO_SCORES) if measured is None else _trained(measured, len(cell.runs))
 
 
 def run_label(run: Run) -> str:
@@ -68,7 +63,16 @@ def _counted(paper: str, cell: CostCell, results: Results) -> Outcome:
     return Outcome("measured", value=int(found["parameters"]))
 
 
-def _trained(measured: Measured, planned: int) -> Outcome:
+def _trained(cell: Cell, results: Results) -> Outcome:
+    failures = [failure for run in cell.runs if (failure := results.failure(run)) is not None]
+    if failures:
+        share = f" ({len(failures)} of {len(cell.runs)} seeds)" if len(cell.runs) > 1 else ""
+        return Outcome("failed", f"{failures[0]}{share}")
+    measured = measure(cell, results)
+    return Outcome("not run", NO_SCORES) if measured is None else _measured(measured, len(cell.runs))
+
+
+def _measured(measured: Measured, planned: int) -> Outcome:
     value, low, high = interval(measured.quantity)
     n_seeds = len(measured.runs)
     return Outcome(

@@ -46,7 +46,7 @@ class Record(NamedTuple):
             "coverage": _rounded(found.coverage),
             "difference": _rounded(self.verdict.difference),
             "verdict": self.verdict.short,
-            "reason": self.outcome.reason or None,
+            "reason": None if found.state == "cited" else found.reason or None,
             "runs": " ".join(run_label(run) for run in self.cell.runs) or None,
         }
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from retrace.plan.identity import run_name
-from retrace.plan.layout import run_folder, view_folder
+from retrace.plan.expand import Cell
+from retrace.plan.layout import TRAIN_LOG, run_folder, view_folder
+from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run
 from retrace.report.outcome import outcome, run_label
-from retrace.report.results import Results
 from retrace.report.rests_on import active
+from retrace.report.results import Results
 
 State = Literal["done", "in progress", "failed", "waiting"]
 _LOG_LINES = 3
@@ -54,7 +55,9 @@ def progress(plan: Plan, results: Results, name: str) -> Progress:
 
 def _summary(plan: Plan, runs: list[Progress]) -> Iterator[str]:
     states = [run.state for run in runs]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in ("done", "in progress", "failed", "waiting"))
+    counts = ", ".join(
+        f"{states.count(state)} {state}" for state in ("done", "in progress", "failed", "waiting")
+    )
     yield f"Scale {plan.scale}: {len(runs)} runs: {counts}"
     scored, asked = sum(run.views[0] for run in runs), sum(run.views[1] for run in runs)
     yield f"Views with scores: {scored} of {asked}"
@@ -67,8 +70,9 @@ def _details(plan: Plan, runs: list[Progress]) -> Iterator[str]:
     for run in runs:
         if run.state == "failed":
             yield f"  failed       {run_label(run.run)}  {run.reason}"
-            log = plan.root / run_folder(run.run) / "log.jsonl"
-            yield from (f"               {line}" for line in _tail(log))
+            folder = run_folder(run.run)
+            log = plan.root / TRAIN_LOG.format(dataset=folder.parent.name, run=folder.name)
+            yield from (f"               | {line}" for line in _tail(log))
 
 
 def _epoch(run: Progress) -> str:
@@ -83,10 +87,43 @@ def _epoch(run: Progress) -> str:
     return ", ".join(parts)
 
 
+def _tail(path: Path) -> list[str]:
+    """Return the last lines of a log that say something; none if there is no log."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line for line in lines if line.strip()][-_LOG_LINES:]
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    """Return the epochs in a run's log.jsonl. A line that is just being written is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if "epoch" in record:
+            records.append(record)
+    return records
+
+
 def _items(plan: Plan, results: Results) -> Iterator[str]:
+    idle = 0
     for paper in plan.papers:
         for key in plan.items(paper):
             planned = [cell for cell in plan.cells(paper, key) if active(cell)]
-            done = sum(outcome(cell, results).state == "measured" for cell in planned)
-            share = f"{done} of {len(planned)} cells" if planned else "nothing to do at this scale"
-            yield f"  {paper}/{key:<10} {share}"
+            done = sum(_is_done(cell, plan, results) for cell in planned)
+            idle += not planned
+            if planned:
+                share = f"{100 * done / len(planned):.0f} %"
+                yield f"  {f'{paper}/{key}':<24} {share:>5}  {done} of {len(planned)} cells"
+    if idle:
+        yield f"  {idle} tables and figures have nothing to do at this scale"
+
+
+def _is_done(cell: Cell, plan: Plan, results: Results) -> bool:
+    if isinstance(cell.definition, CostCell):
+        return outcome(cell, results).state == "measured"
+    assert cell.view is not None
+    return all((plan.root / view_folder(run, cell.view) / "scores.parquet").is_file() for run in cell.runs)

@@ -98,7 +98,7 @@ def _cell(record: Record, style: Style) -> str:
     published = wording.published(record.cell, column.unit, column.decimals)
     verdict = wording.verdict(record.verdict, column.unit, column.decimals)
     verdict = style.strong(style.escape(verdict)) if record.verdict.strikes else style.escape(verdict)
-    return f"{style.escape(f'{ours} ({published})')} {verdict}"
+    return f"{ours} ({style.escape(published)}) {verdict}"
 
 
 def _markdown(plan: Plan, paper: str, table: Table, records: list[list[Record]]) -> str:

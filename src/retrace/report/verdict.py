@@ -58,17 +58,17 @@ def verdict(published: Published, outcome: Outcome, column: Column | None, *, co
     """
     if outcome.state != "measured":
         return Verdict(outcome.state, reason="" if outcome.state == "cited" else outcome.reason)
-    if outcome.coverage is not None and abs(outcome.coverage - 1) > COVERAGE_TOLERANCE:
+    if outcome.coverage is not None and abs(outcome.coverage - 1) > COVERAGE_TOLERANCE + _ROUNDING:
         return Verdict("other data")
     printed = quoted(published)
     if printed is None:
         return Verdict("unprinted")
     assert outcome.value is not None
-    source = "" if printed.source == "paper" else printed.source
     if isinstance(printed.value, str):
-        return Verdict("unprinted", source=source)
+        return Verdict("unprinted")
     if outcome.n_seeds and not comparable:
-        return Verdict("demo", source=source)
+        return Verdict("demo")
+    source = "" if printed.source == "paper" else printed.source
     difference = outcome.value - printed.value
     if abs(difference) <= tolerance(printed.value, outcome, column) + _ROUNDING:
         return Verdict("match", difference, source=source)

@@ -45,8 +45,12 @@ def published(cell: Cell, unit: str, decimals: int | None) -> str:
     printed = quoted(cell.published)
     if printed is None:
         return DASH
-    text = str(printed.value) if decimals is None else number(printed.value, unit, decimals)
+    text = _as_printed(printed.value) if decimals is None else number(printed.value, unit, decimals)
     return text if printed.source == "paper" else f"{text}, {printed.source.replace('_', ' ')}"
+
+
+def _as_printed(value: float | int | str) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def verdict(found: Verdict, unit: str, decimals: int | None) -> str:
@@ -64,7 +68,8 @@ def unit_of(cell: Cell) -> str:
 
 def heading(label: str, unit: str, better: str | None) -> str:
     """Return the head of a column: label, unit and an arrow to the better side."""
-    return f"{label}{'' if unit in ('', 'text', 'ratio', 'count') else f' ({unit})'}{_ARROWS[better]}"
+    silent = unit in ("", "text", "ratio", "count") or unit.lower() == label.lower()
+    return f"{label}{'' if silent else f' ({unit})'}{_ARROWS[better]}"
 
 
 def scale_line(plan: Plan) -> str:

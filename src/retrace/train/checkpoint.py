@@ -62,7 +62,7 @@ class Checkpoint:
 
         Raises UserError where the checkpoint belongs to another run or to another model's code.
         """
-        warnings = []
+        warnings: list[str] = []
         for path in (self.folder / "latest.pt", self.folder / "previous.pt"):
             if not path.exists():
                 continue

@@ -144,7 +144,7 @@ class Training:
         """Validate, keep the weights if they are the best so far, save and log."""
         start = time.perf_counter()
         val_top1 = self.val_top1()
-        lr = self.schedule.get_last_lr()[0]  # that of the next step
+        lr = float(self.schedule.get_last_lr()[0])  # that of the next step
         better = self.progress.close_epoch(val_top1, time.perf_counter() - start, lr)
         if better and self.protocol.select == "best_val":
             self.progress.best_weights = on_cpu(self.model)
