@@ -34,7 +34,7 @@ def test_whole_numbers_have_to_be_equal(ours, said):
 def test_a_misprint_shows_as_below_with_its_difference():
     misprint = Quoted(value=20451, source="paper", why="a misprint of 20421")
     found = verdict(misprint, counted(20421), column(unit="parameters", decimals=0), comparable=True)
-    assert (found.text, found.difference) == ("below", -30)
+    assert (found.short, found.difference) == ("below", -30)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,15 @@ def test_where_nothing_is_printed_the_number_is_unprinted():
 def test_without_a_number_the_verdict_says_why():
     failed = verdict(45.0, Outcome("failed", "out of memory"), column(), comparable=True)
     not_run = verdict(45.0, Outcome("not run", "no scores yet"), column(), comparable=True)
-    assert (failed.text, not_run.text) == ("failed: out of memory", "not run: no scores yet")
+    assert (failed.word, failed.reason) == ("failed", "out of memory")
+    assert (not_run.word, not_run.reason) == ("not run", "no scores yet")
     assert word(45.0, Outcome("cited", "cited"), column()) == "cited"
 
 
 def test_a_number_that_is_not_printed_in_the_text_is_compared_and_marked():
     recalled = Quoted(value=45.0, source="main_paper", why="recalled")
-    assert verdict(recalled, trained(50.0), column(), comparable=True).text == "above (main paper)"
-    assert verdict(recalled, trained(45.0), column(), comparable=True).text == "match (main paper)"
+    assert verdict(recalled, trained(50.0), column(), comparable=True).short == "above (main paper)"
+    assert verdict(recalled, trained(45.0), column(), comparable=True).short == "match (main paper)"
 
 
 def test_every_outcome_gets_one_of_the_known_words():

@@ -11,9 +11,8 @@ changes what is computed:
 - what the backward pass reads lies in memory that the next training step uses again.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
-from itertools import repeat
+from itertools import cycle, repeat
 from typing import Any
 
 import torch
@@ -21,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from retrace.models.tape import Kind, Shelf, Tape
+from retrace.models.tape import Kind, Shelf, Step, Tape
 
-_PIXELS = 8192
-"""Pixels of a step that a CPU takes at a time: with 16 hidden units their gates fill 2 MiB."""
+_GATES_AT_A_TIME = 2**20
+"""How many values of gates a CPU works on before it goes on: in float32 they fill 4 MiB of its cache."""
 
 _PLAIN_3X3: tuple[Any, ...] = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
 """Stride, padding, dilation, transposed, output padding, groups."""
@@ -61,17 +60,16 @@ class _RecurAndPool(torch.autograd.Function):
     def forward(ctx, x_BTHWC, weight, bias, dtype, shelf):
         weight, bias = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
         kind = Kind.of(x_BTHWC, len(bias) // 4, dtype)
-        clips = _clips_at_a_time(kind)
-        tapes: Iterable[Tape]
+        xs = x_BTHWC.split(_clips_at_a_time(kind))
         if any(ctx.needs_input_grad):
             tape = shelf.take(kind)
-            ctx.save_for_backward(weight, *tape)  # so PyTorch notices if another pass takes the tape
+            tapes = tape.split(len(xs[0]))
             ctx.kind, ctx.shelf = kind, shelf
-            tapes = tape.split(clips)
+            ctx.save_for_backward(weight, *tape)  # thus PyTorch notices if another pass has taken the tape
         else:
-            tapes = repeat(Tape.blank(replace(kind, steps=1, clips=clips)))
+            tapes = (Tape.blank(replace(kind, steps=1, clips=len(x))) for x in xs)
         pooled = x_BTHWC.new_empty(kind.clips, kind.steps, kind.height // 2, kind.width // 2, kind.hidden)
-        for x, tape, out in zip(x_BTHWC.split(clips), tapes, pooled.split(clips), strict=False):
+        for x, tape, out in zip(xs, tapes, pooled.split(len(xs[0])), strict=True):
             _forward(x, weight, bias, tape, out)
         return pooled
 
@@ -79,61 +77,55 @@ class _RecurAndPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dpooled_BTHWN):
         weight, *parts = ctx.saved_tensors
-        kind, tape = ctx.kind, Tape(*parts)
-        clips = _clips_at_a_time(kind)
-        dweight = torch.zeros_like(weight, dtype=kind.state)
-        dbias = dpooled_BTHWN.new_zeros(len(weight))
-        dx, dxs = None, repeat(None)
+        kind, tape, clips = ctx.kind, Tape(*parts), _clips_at_a_time(ctx.kind)
+        dx_BTHWC = None
         if ctx.needs_input_grad[0]:
-            dx = dpooled_BTHWN.new_empty(kind.clips, kind.steps, kind.height, kind.width, kind.channels)
-            dxs = dx.split(clips)
-        for dpooled, tape_part, dx_part in zip(
-            dpooled_BTHWN.split(clips), tape.split(clips), dxs, strict=False
-        ):
-            _backward(dpooled, weight, tape_part, dx_part, dweight, dbias)
+            dx_BTHWC = dpooled_BTHWN.new_empty(kind.clips, kind.steps, kind.height, kind.width, kind.channels)
+        dweight, dbias = torch.zeros_like(weight, dtype=kind.state), dpooled_BTHWN.new_zeros(len(weight))
+        dxs = repeat(None) if dx_BTHWC is None else dx_BTHWC.split(clips)
+        for dpooled, part, dx in zip(dpooled_BTHWN.split(clips), tape.split(clips), dxs, strict=False):
+            _backward(dpooled, weight, part, dx, dweight, dbias)
         ctx.shelf.give(kind, tape)
-        return dx, dweight, dbias, None, None
+        return dx_BTHWC, dweight, dbias, None, None
 
 
 def _clips_at_a_time(kind: Kind) -> int:
-    return max(1, _PIXELS // (kind.height * kind.width)) if kind.device.type == "cpu" else kind.clips
+    if kind.device.type != "cpu":
+        return kind.clips
+    return max(1, _GATES_AT_A_TIME // (4 * kind.hidden * kind.height * kind.width))
 
 
 def _forward(x_BTHWC: Tensor, weight: Tensor, bias: Tensor, tape: Tape, pooled_BTHWN: Tensor) -> None:
-    """Run some clips through all steps: fill `pooled_BTHWN` and `tape`, whose steps go round if they are few."""
-    clips, steps, *_ = x_BTHWC.shape
-    hidden = len(bias) // 4
-    h = z = torch.zeros_like(tape.state[0, :clips])
-    for t in range(steps):
-        fed, gates, state, winner = (part[t % len(part), :clips] for part in tape)
-        fed[..., :hidden] = h
-        fed[..., hidden:] = x_BTHWC[:, t]
-        torch.sigmoid(_nhwc(F.conv2d(_nchw(fed), weight, bias, padding=1)), out=gates)
-        i, f, o, s = gates.split(hidden, -1)
-        z = torch.mul(f, z, out=state).addcmul_(i, s, value=4).sub_(i, alpha=2)
-        h = torch.addcmul(o, o, torch.sigmoid(z), value=-2)
-        pooled, index = F.max_pool2d(_nchw(h), 2, return_indices=True)
-        pooled_BTHWN[:, t] = _nhwc(pooled)
-        winner[...] = _nhwc(index)
+    """Run some clips through all steps: fill `pooled_BTHWN`, and `tape`, round and round if it is short."""
+    h = z = torch.zeros_like(tape.state[0])
+    for x, out, step in zip(x_BTHWC.unbind(1), pooled_BTHWN.unbind(1), cycle(tape.steps()), strict=False):
+        step.h.copy_(h)
+        step.x.copy_(x)
+        torch.sigmoid(_nhwc(F.conv2d(_nchw(step.fed), weight, bias, padding=1)), out=step.gates)
+        z = torch.mul(step.f, z, out=step.state).addcmul_(step.i, step.s, value=4).sub_(step.i, alpha=2)
+        h = torch.addcmul(step.o, step.o, torch.sigmoid(z), value=-2)
+        pooled, winner = F.max_pool2d(_nchw(h), 2, return_indices=True)
+        out.copy_(_nhwc(pooled))
+        step.winner.copy_(_nhwc(winner))
 
 
 def _backward(
     dpooled_BTHWN: Tensor, weight: Tensor, tape: Tape, dx_BTHWC: Tensor | None, dweight: Tensor, dbias: Tensor
 ) -> None:
     """Take some clips back through all steps: fill `dx_BTHWC`, add to `dweight` and `dbias`."""
-    hidden = len(dbias) // 4
+    steps, hidden = tape.steps(), len(dbias) // 4
     back = weight
-    if dx_BTHWC is None:
+    if dx_BTHWC is None:  # then h alone has a gradient
         back = weight[:, :hidden].contiguous(memory_format=torch.channels_last)
     like_dfed = torch.empty_like(tape.fed[0, ..., : back.shape[1]])
-    dgates = torch.empty_like(tape.gates[0])
-    zero, dz, dh = torch.zeros_like(tape.state[0]), torch.zeros_like(tape.state[0]), 0
-    for t in reversed(range(len(tape.state))):
-        fed, gates, state, winner = (part[t] for part in tape)
-        dh = _unpool(dpooled_BTHWN[:, t], winner, state).add_(dh)
-        _backward_cell(dh, dz, gates, state, tape.state[t - 1] if t else zero, dgates)
+    dgates, before = torch.empty_like(tape.gates[0]), torch.zeros_like(tape.state[0])
+    dz, dh = before.clone(), before
+    for t in reversed(range(len(steps))):
+        step = steps[t]
+        dh = _unpool(dpooled_BTHWN[:, t], step.winner, step.state).add_(dh)
+        _backward_gates(dh, dz, step, steps[t - 1].state if t else before, dgates)
         dbias += dgates.sum((0, 1, 2), dtype=dbias.dtype)
-        dweight += _convolution_backward(dgates, fed, weight, (False, True, False))[1]
+        dweight += _convolution_backward(dgates, step.fed, weight, (False, True, False))[1]
         if t or dx_BTHWC is not None:
             dfed = _nhwc(_convolution_backward(dgates, like_dfed, back, (True, False, False))[0])
             dh = dfed[..., :hidden]
@@ -141,37 +133,33 @@ def _backward(
             dx_BTHWC[:, t] = dfed[..., hidden:]
 
 
-def _backward_cell(
-    dh: Tensor, dz: Tensor, gates: Tensor, state: Tensor, before: Tensor, dgates: Tensor
-) -> None:
+def _backward_gates(dh: Tensor, dz: Tensor, step: Step, before: Tensor, dgates: Tensor) -> None:
     """From dL/dh_t and dL/dz_t, fill `dgates` and turn `dz` into dL/dz_{t-1}; `before` is z_{t-1}."""
-    i, f, o, s = gates.split(dh.shape[-1], -1)
-    di, df, do, ds = dgates.split(dh.shape[-1], -1)
-    r = torch.sigmoid(state)
+    di, df, do, ds = dgates.chunk(4, -1)
+    r = torch.sigmoid(step.state)
     torch.addcmul(dh, dh, r, value=-2, out=do)
-    dz.sub_(_aten.sigmoid_backward(dh * o, r), alpha=2)
+    dz.sub_(_aten.sigmoid_backward.default(dh * step.o, r), alpha=2)
     dz4 = dz * 4
-    torch.mul(dz4, s - 0.5, out=di)
+    torch.mul(dz4, step.s - 0.5, out=di)
     torch.mul(dz, before, out=df)
-    torch.mul(dz4, i, out=ds)
-    dz.mul_(f)
-    _aten.sigmoid_backward(dgates, gates, grad_input=dgates)
+    torch.mul(dz4, step.i, out=ds)
+    dz.mul_(step.f)
+    _aten.sigmoid_backward.grad_input(dgates, step.gates, grad_input=dgates)
 
 
 def _convolution_backward(
     dout_NHWC: Tensor, x_NHWC: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of a 3x3 convolution's input (NCHW), weight and bias, as far as wanted."""
-    return _aten.convolution_backward(_nchw(dout_NHWC), _nchw(x_NHWC), weight, None, *_PLAIN_3X3, wanted)
+    inputs = _nchw(dout_NHWC), _nchw(x_NHWC), weight
+    return _aten.convolution_backward.default(*inputs, None, *_PLAIN_3X3, wanted)
 
 
 def _unpool(dpooled_NHWC: Tensor, winner_NHWC: Tensor, like_NHWC: Tensor) -> Tensor:
     """Return the gradient of what was pooled: each value goes to the pixel that won."""
-    return _nhwc(
-        _aten.max_pool2d_with_indices_backward(
-            _nchw(dpooled_NHWC), _nchw(like_NHWC), [2, 2], [2, 2], [0, 0], [1, 1], False, _nchw(winner_NHWC)
-        )
-    )
+    inputs = _nchw(dpooled_NHWC), _nchw(like_NHWC)
+    geometry = [2, 2], [2, 2], [0, 0], [1, 1], False  # kernel, stride, padding, dilation, round up
+    return _nhwc(_aten.max_pool2d_with_indices_backward.default(*inputs, *geometry, _nchw(winner_NHWC)))
 
 
 def _nchw(x_NHWC: Tensor) -> Tensor:

@@ -29,6 +29,21 @@ class Kind:
         return cls(steps, clips, height, width, channels, hidden, gates, x_BTHWC.dtype, x_BTHWC.device)
 
 
+class Step(NamedTuple):
+    """Views of one step of a tape, all without the dimension of steps."""
+
+    fed: Tensor
+    h: Tensor
+    x: Tensor
+    gates: Tensor
+    i: Tensor
+    f: Tensor
+    o: Tensor
+    s: Tensor
+    state: Tensor
+    winner: Tensor
+
+
 class Tape(NamedTuple):
     """What clips leave behind at every step."""
 
@@ -56,6 +71,13 @@ class Tape(NamedTuple):
     def split(self, clips: int) -> list["Tape"]:
         """Return the tapes of so many clips each; the last may have fewer."""
         return [Tape(*parts) for parts in zip(*(part.split(clips, 1) for part in self), strict=True)]
+
+    def steps(self) -> list[Step]:
+        """Return the views of all steps, in order."""
+        hidden = self.state.shape[-1]
+        h, x = self.fed[..., :hidden], self.fed[..., hidden:]
+        views = (self.fed, h, x, self.gates, *self.gates.chunk(4, -1), self.state, self.winner)
+        return [Step(*parts) for parts in zip(*(view.unbind() for view in views), strict=True)]
 
 
 class Shelf:

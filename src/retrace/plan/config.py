@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from retrace.errors import UserError
-from retrace.plan.load import Document, problems, read
+from retrace.plan.load import Document, read
+from retrace.plan.mistakes import checked
 from retrace.plan.strict import Strict
 
 FILE = "config.yaml"
@@ -22,10 +22,7 @@ class Config(Strict):
 
 def check(values: Mapping[str, Any], document: Document) -> Config:
     """Return `values` as a Config. Raises UserError placed in `document` where it spells the key."""
-    try:
-        return Config.model_validate(dict(values))
-    except ValidationError as error:
-        raise UserError("\n".join(problems(document, error, [()]))) from error
+    return checked(Config.model_validate, dict(values), document)
 
 
 def load(root: Path) -> Config:

@@ -1,17 +1,18 @@
 """From a page and a scale to cells: what each number of a table or figure rests on."""
 
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from retrace.errors import UserError
-from retrace.plan.load import Document, Key, problems
+from retrace.plan.load import Document, Key
+from retrace.plan.mistakes import checked
 from retrace.plan.page import (
     CostCell,
     Dataset,
+    Definition,
     Figure,
     Fragment,
     Item,
@@ -26,8 +27,7 @@ from retrace.plan.page import (
 from retrace.plan.spec import Run, Split, View
 from retrace.plan.strict import nearest
 
-Definition = CostCell | ScoreCell
-_DEFINITIONS = {"parameters": CostCell, "gmacs": CostCell}
+_DEFINITION: TypeAdapter[Definition] = TypeAdapter(Definition)
 
 
 class Place(NamedTuple):
@@ -87,11 +87,6 @@ def agrees(pattern: Any, value: Any) -> bool:
     if isinstance(pattern, list | tuple):
         return any(agrees(p, value) for p in pattern)
     return bool(pattern == value)
-
-
-def wildcard(changes: Mapping[str, Fragment], name: str) -> Fragment:
-    """Return the changes for `name`: all entries whose key fits it, in the order of the file."""
-    return merge(*(change for pattern, change in changes.items() if fnmatchcase(name, pattern)))
 
 
 def split_of(name: str, dataset: Dataset, split: str) -> Split:
@@ -155,23 +150,15 @@ def _cell(
 ) -> Cell:
     if not_run is not None:
         return Cell(place, published, None, (), None, not_run)
-    fragment = merge(*parts.values())
-    definition = _definition(shelf, fragment, list(reversed(parts)))
+    fragment, roots = merge(*parts.values()), list(reversed(parts))
+    definition = checked(_DEFINITION.validate_python, fragment, shelf.document, roots)
     if isinstance(definition, CostCell):
         return Cell(place, published, definition, (), None, None)
-    runs, view = _work(shelf, definition, list(reversed(parts)))
+    runs, view = _work(shelf, definition, roots)
     only = shelf.shrink.only
     if only is not None and not any(agrees(pattern, fragment) for pattern in only):
         return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
     return Cell(place, published, definition, runs, view, None)
-
-
-def _definition(shelf: Shelf, fragment: Fragment, roots: list[Key]) -> Definition:
-    kind = _DEFINITIONS.get(fragment.get("measure", ""), ScoreCell)
-    try:
-        return TypeAdapter(kind).validate_python(fragment)
-    except ValidationError as error:
-        raise UserError("\n".join(problems(shelf.document, error, roots))) from error
 
 
 def _work(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> tuple[tuple[Run, ...], View]:

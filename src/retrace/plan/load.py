@@ -1,20 +1,19 @@
 """Reading a YAML page: its data, the line of every key, and where values not printed come from."""
 
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 from yaml.constructor import SafeConstructor
 
 from retrace.errors import UserError
 from retrace.plan.strict import nearest
 
 Key = tuple[str | int, ...]
-T = TypeVar("T", bound=BaseModel)
 
 ORIGINS = ("main_paper", "code", "measured", "derived", "assumed")
+SOURCED = ("value", "source", "why")
+"""The keys of a value that the paper does not print."""
 
 
 class Assumption(NamedTuple):
@@ -55,107 +54,76 @@ def read(path: FilePath, root: FilePath) -> Document:
     a value marked with a source but without a reason.
     """
     file = path.relative_to(root).as_posix()
+    node = _composed(path, file)
+    if not isinstance(node, yaml.MappingNode):
+        raise UserError(f"{file}: a page is a mapping of keys to values, and this is not one")
+    reader = _Reader(file)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        data = reader.plain(node, ())
+    except RecursionError as error:
+        raise UserError(f"{file}: is nested too deep, or an alias stands within itself") from error
+    return Document(file, data, reader.lines, tuple(reader.assumptions))
+
+
+def _composed(path: FilePath, file: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: is not UTF-8 text (byte {error.start})") from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UserError(f"{file}:{line}: is not UTF-8 text (byte {error.start})") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{file}:{line}: is not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{file}: a page is a mapping of keys to values, and this is not one")
-    lines: dict[Key, int] = {}
-    assumptions: list[Assumption] = []
-    data = _plain(node, (), file, lines, assumptions)
-    return Document(file, data, lines, tuple(assumptions))
 
 
-def validate(model: type[T], document: Document) -> T:
-    """Return the content of `document` as `model`. Raises UserError listing every mistake."""
-    try:
-        return model.model_validate(document.data)
-    except ValidationError as error:
-        raise UserError("\n".join(problems(document, error, [()]))) from error
+class _Reader:
+    """Turns the nodes of one file into plain data, noting lines and assumptions on the way."""
 
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[Key, int] = {}
+        self.assumptions: list[Assumption] = []
 
-def problems(document: Document, error: ValidationError, roots: list[Key]) -> list[str]:
-    """Return one line per mistake in `error`, placed under the first of `roots` whose file spells its key."""
-    found = []
-    for detail in error.errors():
-        keys = [_spelt(document, root, detail) for root in roots]
-        found.append(document.problem(max(keys, key=lambda key: key in document.lines), _message(detail)))
-    return found
+    def plain(self, node: yaml.Node, key: Key) -> Any:
+        self.lines.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.plain(child, (*key, i)) for i, child in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._without_source(self._mapping(node, key), key)
+        try:
+            return SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            self._fail(key, f"'{node.value}' is not a plain value")
 
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for name_node, child in node.value:
+            name, line = str(name_node.value), name_node.start_mark.line + 1
+            inner = (*key, name)
+            if name in data:
+                first, self.lines[inner] = self.lines[inner], line
+                self._fail(inner, f"stands here for the second time, the first is in line {first}")
+            self.lines[inner] = line
+            data[name] = self.plain(child, inner)
+        return data
 
-def _spelt(document: Document, root: Key, detail: ErrorDetails) -> Key:
-    """Return the key of a mistake as the file spells it.
+    def _without_source(self, value: dict[str, Any], key: Key) -> Any:
+        """Replace `{value, source, why}` by its value and note it; published numbers keep theirs."""
+        if "value" not in value or "published" in key:
+            return value
+        if value.keys() != set(SOURCED):
+            self._fail(key, f"a value with a source has the keys value, source and why, not {', '.join(value)}")
+        source, why = value["source"], value["why"]
+        if source not in ORIGINS:
+            self._fail((*key, "source"), f"unknown source '{source}'; {nearest(source, ORIGINS)}")
+        if not isinstance(why, str) or not why.strip():
+            self._fail((*key, "why"), "should say in words why the value is what it is")
+        self.assumptions.append(Assumption(self.file, self.lines[key], key, value["value"], source, why))
+        return value["value"]
 
-    Pydantic's location also holds the tag of a chosen union member, which no file spells: it is dropped.
-    """
-    context = detail.get("ctx", {})
-    extra = tuple(context.get("at", ())) or ((context["key"],) if detail["type"] == "unknown_key" else ())
-    *above, last = (*detail["loc"], *extra) or ("",)
-    key = root
-    for part in above:
-        if (*key, part) in document.lines:
-            key = (*key, part)
-    return (*key, last) if last != "" else key
-
-
-def _message(detail: ErrorDetails) -> str:
-    context = detail.get("ctx", {})
-    match detail["type"]:
-        case "union_tag_invalid":
-            valid = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
-            return f"unknown {context['discriminator']} '{context['tag']}'; {nearest(context['tag'], valid)}"
-        case "literal_error":
-            valid = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return f"'{detail['input']}' is not known here; {nearest(str(detail['input']), valid)}"
-        case "missing":
-            return "is missing"
-        case "unknown_key" | "row_length" | "twice":
-            return detail["msg"]
-        case _:
-            return f"{detail['msg'][0].lower()}{detail['msg'][1:]} (got {detail['input']!r})"
-
-
-def _plain(node: yaml.Node, key: Key, file: str, lines: dict[Key, int], assumptions: list[Assumption]) -> Any:
-    lines.setdefault(key, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(child, (*key, i), file, lines, assumptions) for i, child in enumerate(node.value)]
-    if isinstance(node, yaml.MappingNode):
-        value = _mapping(node, key, file, lines, assumptions)
-        return _without_source(value, key, file, lines, assumptions)
-    return SafeConstructor().construct_object(node)
-
-
-def _mapping(
-    node: yaml.MappingNode, key: Key, file: str, lines: dict[Key, int], assumptions: list[Assumption]
-) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for name_node, child in node.value:
-        name = str(name_node.value)
-        line = name_node.start_mark.line + 1
-        if name in data:
-            raise UserError(f"{file}:{line}: key '{name}' stands here for the second time")
-        lines[(*key, name)] = line
-        data[name] = _plain(child, (*key, name), file, lines, assumptions)
-    return data
-
-
-def _without_source(
-    value: dict[str, Any], key: Key, file: str, lines: dict[Key, int], assumptions: list[Assumption]
-) -> Any:
-    """Replace `{value, source, why}` by its value and note it; published numbers keep theirs."""
-    if not {"value", "source"} <= value.keys() or "published" in key:
-        return value
-    at = f"{file}:{lines[key]}"
-    if value["source"] not in ORIGINS:
-        raise UserError(f"{at}: unknown source '{value['source']}'; {nearest(value['source'], ORIGINS)}")
-    if set(value) != {"value", "source", "why"}:
-        raise UserError(
-            f"{at}: a value with a source has the keys value, source and why, not {sorted(value)}"
-        )
-    assumptions.append(Assumption(file, lines[key], key, value["value"], value["source"], value["why"]))
-    return value["value"]
+    def _fail(self, key: Key, message: str) -> NoReturn:
+        raise UserError(Document(self.file, None, self.lines, ()).problem(key, message))

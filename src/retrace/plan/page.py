@@ -2,11 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
 from retrace.plan.spec import Generator, Model, Name, Protocol
-from retrace.plan.strict import Strict
+from retrace.plan.strict import Strict, mistake
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
 """Where a value comes from: printed in the text we hold; recalled from the main paper; read in the
@@ -24,7 +23,14 @@ class Quoted(Strict):
     why: str
 
 
-Published = float | int | str | Quoted | None
+def _form(value: object) -> str:
+    return "quoted" if isinstance(value, dict | Quoted) else "plain"
+
+
+Published = Annotated[
+    Annotated[float | int | str | None, Tag("plain")] | Annotated[Quoted, Tag("quoted")],
+    Discriminator(_form),
+]
 
 
 class Item(Strict):
@@ -72,15 +78,10 @@ class Table(Strict):
     def _one_number_a_column(self) -> Self:
         for index, row in enumerate(self.rows):
             if len(row.published) != len(self.columns):
-                raise PydanticCustomError(
-                    "row_length",
-                    "row '{key}' prints {got} values, the table has {want} columns",
-                    {
-                        "key": row.key,
-                        "got": len(row.published),
-                        "want": len(self.columns),
-                        "at": ("rows", index),
-                    },
+                got, want = len(row.published), len(self.columns)
+                raise mistake(
+                    f"row '{row.key}' prints {got} values, the table has {want} columns",
+                    *("rows", index, "published"),
                 )
         _distinct(self.rows, "rows")
         _distinct(self.columns, "columns")
@@ -108,7 +109,7 @@ class Figure(Strict):
     @model_validator(mode="after")
     def _drawn_or_explained(self) -> Self:
         if (self.draw is None) == (self.not_run is None):
-            raise PydanticCustomError("draw_or_not_run", "a figure needs exactly one of 'draw' and 'not_run'")
+            raise mistake("a figure needs exactly one of 'draw' and 'not_run'")
         for axis in ("panels", "series", "x"):
             _distinct(getattr(self, axis), axis)
         return self
@@ -149,13 +150,9 @@ class Claim(Strict):
     @model_validator(mode="after")
     def _tested_or_explained(self) -> Self:
         if bool(self.comparisons) == (self.not_run is not None):
-            raise PydanticCustomError(
-                "compared_or_not_run", "a claim needs exactly one of 'comparisons' and 'not_run'"
-            )
+            raise mistake("a claim needs exactly one of 'comparisons' and 'not_run'")
         if self.source != "paper" and not self.why:
-            raise PydanticCustomError(
-                "why", "a claim whose source is '{source}' needs a 'why'", {"source": self.source}
-            )
+            raise mistake(f"a claim whose source is '{self.source}' needs a 'why'")
         return self
 
 
@@ -265,17 +262,16 @@ class ScoreCell(Strict):
     @model_validator(mode="after")
     def _ratio_has_two_domains(self) -> Self:
         if (self.measure == "ratio") != (self.over is not None):
-            raise PydanticCustomError("over", "'over' belongs to measure 'ratio', and a ratio needs it")
+            raise mistake("'over' belongs to measure 'ratio', and a ratio needs it", "over")
         return self
+
+
+Definition = Annotated[CostCell | ScoreCell, Field(discriminator="measure")]
 
 
 def _distinct(items: tuple[Item, ...], axis: str) -> None:
     seen: set[str] = set()
     for index, item in enumerate(items):
         if item.key in seen:
-            raise PydanticCustomError(
-                "twice",
-                "key '{key}' stands twice in {axis}",
-                {"key": item.key, "axis": axis, "at": (axis, index)},
-            )
+            raise mistake(f"key '{item.key}' stands twice in {axis}", axis, index, "key")
         seen.add(item.key)

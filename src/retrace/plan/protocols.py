@@ -1,5 +1,7 @@
 """Protocols that extend one another: a page states what they share once."""
 
+from typing import Any
+
 from retrace.errors import UserError
 from retrace.plan.expand import merge
 from retrace.plan.load import Assumption, Document
@@ -9,33 +11,54 @@ from retrace.plan.strict import nearest
 def extended(page: Document) -> tuple[Document, dict[str, tuple[Assumption, ...]]]:
     """Return `page` with every protocol spelt out, and for each the values its paper does not print.
 
-    Raises UserError if a protocol extends one that does not exist, or itself.
+    What a protocol takes from another one has that one's lines. Raises UserError if a protocol extends
+    one that does not exist, or itself. Whatever is no mapping is left for the types to complain about.
     """
-    protocols = page.data.get("protocols") or {}
-    whole = {name: _spelt_out(page, protocols, name, ()) for name in protocols}
-    sources = {name: _sources(page, protocols, name) for name in protocols}
-    return page._replace(data={**page.data, "protocols": whole}), sources
+    protocols = page.data.get("protocols")
+    if not isinstance(protocols, dict):
+        return page, {}
+    chains = {name: _chain(page, protocols, name) for name in protocols}
+    whole = {name: _spelt_out([protocols[link] for link in chain]) for name, chain in chains.items()}
+    lines = dict(page.lines)
+    for name, chain in chains.items():
+        for link in chain[1:]:
+            for key, line in _below(page, link).items():
+                lines.setdefault(("protocols", name, *key), line)
+    sources = {name: _sources(page, chain) for name, chain in chains.items()}
+    return page._replace(data={**page.data, "protocols": whole}, lines=lines), sources
 
 
-def _spelt_out(page: Document, protocols: dict, name: str, below: tuple[str, ...]) -> dict:
-    protocol = protocols[name]
-    if not isinstance(protocol, dict) or "extends" not in protocol:
-        return protocol
-    base = protocol["extends"]
-    if base not in protocols or base == name or base in below:
-        where = ("protocols", name, "extends")
-        hint = nearest(base, protocols.keys() - {name, *below})
-        raise UserError(page.problem(where, f"there is no protocol '{base}' to extend; {hint}"))
-    own = {key: value for key, value in protocol.items() if key != "extends"}
-    return merge(_spelt_out(page, protocols, base, (*below, name)), own)
+def _chain(page: Document, protocols: dict[str, Any], name: str) -> list[str]:
+    """Return `name`, what it extends, what that extends, and so on."""
+    chain = [name]
+    while isinstance(protocol := protocols[chain[-1]], dict) and "extends" in protocol:
+        base, where = protocol["extends"], ("protocols", chain[-1], "extends")
+        if base in chain:
+            raise UserError(page.problem(where, f"{' extends '.join([*chain, base])}: that never ends"))
+        if not isinstance(base, str) or base not in protocols:
+            hint = nearest(base, protocols.keys() - set(chain))
+            raise UserError(page.problem(where, f"there is no protocol '{base}' to extend; {hint}"))
+        chain.append(base)
+    return chain
 
 
-def _sources(page: Document, protocols: dict, name: str) -> tuple[Assumption, ...]:
-    """The assumptions of `name` and of what it extends, less those that it replaces."""
-    own = [a for a in page.assumptions if a.key[:2] == ("protocols", name)]
-    protocol = protocols[name]
-    if not isinstance(protocol, dict) or "extends" not in protocol:
-        return tuple(own)
-    replaced = {key[2:] for key in page.lines if key[:2] == ("protocols", name)}
-    inherited = _sources(page, protocols, protocol["extends"])
-    return (*(a for a in inherited if a.key[2:] not in replaced), *own)
+def _spelt_out(links: list[Any]) -> Any:
+    if not all(isinstance(link, dict) for link in links):
+        return links[0]
+    whole = merge(*reversed(links))
+    return {key: value for key, value in whole.items() if key != "extends"}
+
+
+def _below(page: Document, protocol: str) -> dict[tuple[str | int, ...], int]:
+    """Return the lines of all that `protocol` itself says, by key below it."""
+    return {key[2:]: line for key, line in page.lines.items() if key[:2] == ("protocols", protocol)}
+
+
+def _sources(page: Document, chain: list[str]) -> tuple[Assumption, ...]:
+    """The assumptions of a chain, the widest protocol's first, less those that a narrower one replaces."""
+    found: list[Assumption] = []
+    for link in reversed(chain):
+        replaced = _below(page, link)
+        found = [a for a in found if a.key[2:] not in replaced]
+        found += [a for a in page.assumptions if a.key[:2] == ("protocols", link)]
+    return tuple(found)

@@ -37,7 +37,10 @@ def write(plan: Plan) -> None:
         paths.append(path.as_posix())
         if not (plan.root / path).exists():
             write_text(plan.root / path, json.dumps(spec.model_dump(mode="json"), indent=1) + "\n")
-    write_text(plan.root / SPECS.format(scale=plan.scale), "\n".join(sorted(paths)) + "\n")
+    write_text(
+        plan.root / SPECS.format(scale=plan.scale, digest=plan.specs_fingerprint()),
+        "\n".join(sorted(paths)) + "\n",
+    )
 
 
 def read_split(path: Path) -> Split:

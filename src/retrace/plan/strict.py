@@ -17,10 +17,15 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     return f"valid: {', '.join(valid)}" if valid else "nothing is valid here"
 
 
+def mistake(message: str, *at: str | int) -> PydanticCustomError:
+    """Return the error for a validator to raise: what is wrong, and at which key below the value in hand."""
+    return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
+
+
 class Strict(BaseModel):
     """A frozen value. A key it does not know is an error that names the nearest one it does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -28,9 +33,5 @@ class Strict(BaseModel):
         if isinstance(data, dict):
             for key in data:
                 if key not in cls.model_fields:
-                    raise PydanticCustomError(
-                        "unknown_key",
-                        "unknown key '{key}'; {hint}",
-                        {"key": str(key), "hint": nearest(str(key), cls.model_fields)},
-                    )
+                    raise mistake(f"unknown key '{key}'; {nearest(str(key), cls.model_fields)}", key)
         return data

@@ -1,6 +1,6 @@
 """Footnotes: each distinct text once, numbered in reading order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Footnotes:
@@ -13,6 +13,6 @@ class Footnotes:
         """Return the numbers of `texts`, those that are None or empty left out."""
         return [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts if text]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[int, str]]:
         """Yield (number, text) in order."""
         return iter((number, text) for text, number in self._numbers.items())

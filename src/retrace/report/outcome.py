@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 def outcome(cell: Cell, results: Results) -> Outcome:
     """Return what became of `cell`. Never raises for what a run left or did not leave behind."""
     if cell.not_run is not None:
-        return Outcome("cited" if cell.not_run == CITED else "not run", cell.not_run)
+        return Outcome("cited") if cell.not_run == CITED else Outcome("not run", cell.not_run)
     try:
         if isinstance(cell.definition, CostCell):
             return _counted(cell.place.paper, cell.definition, results)

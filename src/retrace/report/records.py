@@ -23,7 +23,7 @@ class Record(NamedTuple):
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader has to know to read this cell right."""
-        if self.outcome.reason and self.outcome.state != "cited":
+        if self.outcome.reason:
             yield self.outcome.reason
         if isinstance(self.cell.published, Quoted):
             yield self.cell.published.why
@@ -46,7 +46,7 @@ class Record(NamedTuple):
             "coverage": _rounded(found.coverage),
             "difference": _rounded(self.verdict.difference),
             "verdict": self.verdict.short,
-            "reason": None if found.state == "cited" else found.reason or None,
+            "reason": found.reason or None,
             "runs": " ".join(run_label(run) for run in self.cell.runs) or None,
         }
 

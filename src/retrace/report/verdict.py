@@ -30,11 +30,6 @@ class Verdict(NamedTuple):
         """Whether a reader should stop here: something differs, or went wrong."""
         return self.word in ("above", "below", "other data", "failed")
 
-    @property
-    def text(self) -> str:
-        """The verdict in full."""
-        return f"{self.short}: {self.reason}" if self.reason else self.short
-
 
 WORDS = ("match", "above", "below", "other data", "demo", "unprinted", "cited", "failed", "not run")
 """`unprinted`: we have a number and the paper prints none. `demo`: trained at a scale that is not
@@ -57,7 +52,7 @@ def verdict(published: Published, outcome: Outcome, column: Column | None, *, co
     the most. `comparable` says whether the scale's trained numbers may be compared at all.
     """
     if outcome.state != "measured":
-        return Verdict(outcome.state, reason="" if outcome.state == "cited" else outcome.reason)
+        return Verdict(outcome.state, reason=outcome.reason)
     if outcome.coverage is not None and abs(outcome.coverage - 1) > COVERAGE_TOLERANCE + _ROUNDING:
         return Verdict("other data")
     printed = quoted(published)

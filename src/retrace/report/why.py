@@ -89,9 +89,8 @@ def _cell(plan: Plan, item: Table | Figure, cell: Cell, chosen: dict[str, Item])
         source = "note" if cell.published.source == "paper" else cell.published.source.replace("_", " ")
         yield f"           {source}: {cell.published.why}"
     yield f"ours       {wording.ours(found, unit, decimals)}{_unit(unit)}{_spread(found, unit, decimals)}"
-    yield f"verdict    {wording.verdict(decided, unit, decimals)}" + (
-        f": {found.reason}" if found.reason else ""
-    )
+    reason = f": {found.reason}" if found.reason else ""
+    yield f"verdict    {wording.verdict(decided, unit, decimals)}{reason}"
     notes = [entry.note for entry in chosen.values() if entry.note]
     yield from (f"note       {note}" for note in notes)
     yield ""
