@@ -156,7 +156,7 @@ def _cell(
         return Cell(place, published, definition, (), None, None)
     runs, view = _work(shelf, definition, roots)
     only = shelf.shrink.only
-    if only is not None and not any(agrees(pattern, fragment) for pattern in only):
+    if only is not None and not any(agrees(pattern, definition.model_dump()) for pattern in only):
         return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
     return Cell(place, published, definition, runs, view, None)
 

@@ -1,15 +1,18 @@
 """The plan: all pages at one scale, and the work that the tables and figures asked for add up to."""
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from retrace.errors import UserError
-from retrace.plan.expand import Cell, Shelf, cells_of, merge, wildcard
+from retrace.plan.expand import Cell, Shelf, cells_of
 from retrace.plan.identity import digest, run_name, view_name
 from retrace.plan.layout import split_folder
-from retrace.plan.load import Assumption, Document, read, validate
+from retrace.plan.load import Assumption, Document, Key, read
+from retrace.plan.mistakes import checked
+from retrace.plan.overlay import check_only, shrunk
 from retrace.plan.page import (
     Claim,
     CostCell,
@@ -21,10 +24,9 @@ from retrace.plan.page import (
     Shrink,
     Side,
     Table,
-    TrainingPlan,
 )
 from retrace.plan.protocols import extended
-from retrace.plan.spec import Run, Split, View
+from retrace.plan.spec import NAME, Run, Split, View
 from retrace.plan.strict import nearest
 
 
@@ -52,13 +54,17 @@ class Plan:
         self._pages = {key: page for key, (page, _) in pages.items()}
         self._sources = {key: sources for key, (_, sources) in pages.items()}
         self._dataset_pages = _documents(root, "datasets")
-        scales = {path.stem: path for path in sorted((root / "scales").glob("*.yaml"))}
+        scales = _files(root, "scales")
         if scale not in scales:
             raise UserError(f"scales/: there is no scale '{scale}'; {nearest(scale, scales)}")
         self._scale_page = read(scales[scale], root)
-        self.overlay = validate(Scale, self._scale_page)
-        self.datasets = {key: validate(Dataset, page) for key, page in self._dataset_pages.items()}
-        self.papers = {key: validate(Paper, page) for key, page in self._pages.items()}
+        self.overlay = checked(Scale.model_validate, self._scale_page.data, self._scale_page)
+        self.datasets = {
+            key: checked(Dataset.model_validate, page.data, page) for key, page in self._dataset_pages.items()
+        }
+        self.papers = {
+            key: checked(Paper.model_validate, page.data, page) for key, page in self._pages.items()
+        }
         self._check_names()
         self._shelves = {key: self._shelf(key) for key in self.papers}
         self._cells: dict[tuple[str, str], tuple[Cell, ...]] = {}
@@ -90,46 +96,8 @@ class Plan:
 
     def _shelf(self, key: str) -> Shelf:
         shrink = self.overlay.papers.get(key, Shrink())
-        self._check_patterns(key, shrink)
-        datasets = {name: self._dataset(key, name, shrink) for name in self.datasets}
-        paper = self.papers[key]
-        protocols = {name: self._protocol(key, name, plan, shrink) for name, plan in paper.protocols.items()}
-        return Shelf(
-            key,
-            paper.model_copy(update={"protocols": protocols}),
-            self._pages[key],
-            datasets,
-            shrink,
-            self.scale,
-        )
-
-    def _check_patterns(self, key: str, shrink: Shrink) -> None:
-        """A pattern that fits nothing is a misspelling, not a wish."""
-        for section, valid in (("datasets", self.datasets), ("protocols", self.papers[key].protocols)):
-            for pattern in getattr(shrink, section):
-                if not any(wildcard({pattern: {"fits": True}}, name) for name in valid):
-                    where = ("papers", key, section, pattern)
-                    raise UserError(
-                        self._scale_page.problem(where, f"fits no name; {nearest(pattern, valid)}")
-                    )
-
-    def _dataset(self, paper: str, name: str, shrink: Shrink) -> Dataset:
-        change = wildcard(shrink.datasets, name)
-        return self._changed(Dataset, self._dataset_pages[name].data, change, (paper, "datasets"))
-
-    def _protocol(self, paper: str, name: str, plan: TrainingPlan, shrink: Shrink) -> TrainingPlan:
-        change = wildcard(shrink.protocols, name)
-        return self._changed(TrainingPlan, plan.model_dump(mode="json"), change, (paper, "protocols"))
-
-    def _changed(self, kind: type, data: dict, change: dict, where: tuple[str, str]):
-        """Return `data` with the scale's `change`; a mistake in it is reported in the scale's file."""
-        lines = {
-            key[4:]: line
-            for key, line in self._scale_page.lines.items()
-            if key[:1] == ("papers",) and key[1:3] == where and len(key) > 4
-        }
-        page = Document(self._scale_page.file, merge(data, change), lines, ())
-        return validate(kind, page)
+        shelf = Shelf(key, self.papers[key], self._pages[key], self.datasets, shrink, self.scale)
+        return shrunk(shelf, self._scale_page)
 
     # What is declared
 
@@ -167,23 +135,35 @@ class Plan:
     def side_cells(self, paper: str, claim: str, side: Side) -> tuple[Cell, ...]:
         """Return the cells that one side of a comparison selects.
 
-        Raises UserError if it names a table, figure, axis or key that does not exist.
+        Raises UserError if it names a table, figure, axis or key that does not exist, or selects nothing.
         """
-        where = f"{self._pages[paper].file}: claims.{claim}"
-        items = self.items(paper)
+        where = self._place_of(paper, claim, side)
+        problem, items = self._pages[paper].problem, self.items(paper)
         if side.of not in items:
-            raise UserError(f"{where}: there is no table or figure '{side.of}'; {nearest(side.of, items)}")
-        chosen = list(self.cells(paper, side.of))
+            hint = nearest(side.of, items)
+            raise UserError(problem((*where, "of"), f"there is no table or figure '{side.of}'; {hint}"))
+        cells = self.cells(paper, side.of)
+        if not cells:
+            raise UserError(problem((*where, "of"), f"{side.of} has no cells"))
+        chosen = [(cell, dict(cell.place.axes)) for cell in cells]
         for axis, wanted in side.model_dump(exclude={"of"}, exclude_none=True).items():
-            keys = [wanted] if isinstance(wanted, str) else list(wanted)
-            valid = {dict(cell.place.axes).get(axis) for cell in self.cells(paper, side.of)} - {None}
+            valid = {axes[axis] for _, axes in chosen if axis in axes}
+            keys = [wanted] if isinstance(wanted, str) else wanted
             for key in keys:
                 if key not in valid:
-                    raise UserError(
-                        f"{where}: {side.of} has no {axis} '{key}'; {nearest(key, map(str, valid))}"
-                    )
-            chosen = [cell for cell in chosen if dict(cell.place.axes)[axis] in keys]
-        return tuple(chosen)
+                    hint = nearest(key, valid) if valid else f"its axes: {', '.join(chosen[0][1])}"
+                    raise UserError(problem((*where, axis), f"{side.of} has no {axis} '{key}'; {hint}"))
+            chosen = [(cell, axes) for cell, axes in chosen if axes[axis] in keys]
+        return tuple(cell for cell, _ in chosen)
+
+    def _place_of(self, paper: str, claim: str, side: Side) -> Key:
+        """Return the key under which the page of `paper` states `side`."""
+        known = self.papers[paper].claims.get(claim)
+        for index, comparison in enumerate(known.comparisons if known else ()):
+            for name in ("more", "less"):
+                if getattr(comparison, name) is side:
+                    return ("claims", claim, "comparisons", index, name)
+        return ("claims", claim)
 
     def claim_cells(self, paper: str, key: str, claim: Claim) -> Iterator[Cell]:
         """Yield every cell that decides `claim`."""
@@ -193,8 +173,9 @@ class Plan:
 
     def check(self) -> None:
         """Expand everything, so that every mistake on any page is found now. Raises UserError."""
-        for _ in self.all_cells():
-            pass
+        for paper, shelf in self._shelves.items():
+            cells = [cell for key in self.items(paper) for cell in self.cells(paper, key)]
+            check_only(shelf, cells, self._scale_page)
         for paper, page in self.papers.items():
             for key, claim in page.claims.items():
                 list(self.claim_cells(paper, key, claim))
@@ -302,7 +283,16 @@ def target(paper: str, key: str) -> str:
 
 
 def _documents(root: Path, folder: str) -> dict[str, Document]:
-    return {path.stem: read(path, root) for path in sorted((root / folder).glob("*.yaml"))}
+    return {name: read(path, root) for name, path in _files(root, folder).items()}
+
+
+def _files(root: Path, folder: str) -> dict[str, Path]:
+    """Return the pages of a folder by name. Raises UserError if a name cannot be a part of a path."""
+    found = {path.stem: path for path in sorted((root / folder).glob("[!.]*.yaml"))}
+    for name, path in found.items():
+        if not re.fullmatch(NAME, name):
+            raise UserError(f"{path.relative_to(root)}: the name of a page has letters, digits and . _ - only")
+    return found
 
 
 def _differences(full: object, here: object, where: str) -> Iterator[tuple[str, object, object]]:

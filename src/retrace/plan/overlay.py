@@ -1,0 +1,81 @@
+"""A scale laid over a paper: the paper's protocols and all datasets as this scale has them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+from retrace.errors import UserError
+from retrace.plan.expand import Cell, Shelf, agrees, merge
+from retrace.plan.load import Document, Key
+from retrace.plan.mistakes import checked
+from retrace.plan.page import Dataset, Fragment, TrainingPlan
+from retrace.plan.strict import nearest
+
+T = TypeVar("T")
+
+
+def shrunk(shelf: Shelf, overlay: Document) -> Shelf:
+    """Return `shelf`, which is at the paper's own size, as its scale changes it.
+
+    `overlay` is the scale's page. Raises UserError where a change fits no name or gives no valid value.
+    """
+    shrink = shelf.shrink
+    datasets = _changed(
+        shelf.datasets, Dataset.model_validate, shrink.datasets, overlay, ("papers", shelf.key, "datasets")
+    )
+    protocols = _changed(
+        shelf.page.protocols,
+        TrainingPlan.model_validate,
+        shrink.protocols,
+        overlay,
+        ("papers", shelf.key, "protocols"),
+    )
+    page = shelf.page.model_copy(update={"protocols": protocols})
+    return shelf._replace(page=page, datasets=datasets)
+
+
+def _changed(
+    full: Mapping[str, Any],
+    check: Callable[[Any], T],
+    changes: Mapping[str, Fragment],
+    overlay: Document,
+    where: Key,
+) -> dict[str, T]:
+    """Return what is in `full`, each by all changes whose pattern fits its name, in the order of the file."""
+    for pattern in changes:
+        if not any(fnmatchcase(name, pattern) for name in full):
+            raise UserError(overlay.problem((*where, pattern), f"fits no name; {nearest(pattern, full)}"))
+    found = {}
+    for name, value in full.items():
+        patterns = [pattern for pattern in changes if fnmatchcase(name, pattern)]
+        data = merge(value.model_dump(mode="json"), *(changes[pattern] for pattern in patterns))
+        roots = [(*where, pattern) for pattern in reversed(patterns)]
+        found[name] = checked(check, data, overlay, roots or [where])
+    return found
+
+
+def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
+    """Raise UserError if an entry of `only`, or one value in a list of it, keeps no cell."""
+    definitions = [cell.definition.model_dump() for cell in cells if cell.definition is not None]
+    for index, pattern in enumerate(shelf.shrink.only or ()):
+        for narrow in (pattern, *_narrowed(pattern)):
+            if not any(agrees(narrow, definition) for definition in definitions):
+                where = ("papers", shelf.key, "only", index)
+                raise UserError(overlay.problem(where, f"no cell of {shelf.key} has {_in_words(narrow)}"))
+
+
+def _narrowed(pattern: Any) -> Iterator[Any]:
+    """Yield `pattern` with one of its lists replaced by one entry, for each list and entry."""
+    if isinstance(pattern, dict):
+        for key, value in pattern.items():
+            yield from ({**pattern, key: narrow} for narrow in _narrowed(value))
+    elif isinstance(pattern, list | tuple):
+        yield from pattern
+
+
+def _in_words(pattern: Any) -> str:
+    if isinstance(pattern, dict):
+        return ", ".join(f"{key} {_in_words(value)}" for key, value in pattern.items())
+    if isinstance(pattern, list | tuple):
+        return "/".join(map(_in_words, pattern))
+    return str(pattern)
