@@ -10,6 +10,7 @@ help:  ## list what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 reproduce: $(READY)  ## set up, run everything at scale demo, and say which page to open
+	@$(BIN)/retrace unlock
 	$(BIN)/snakemake --quiet host reason rules
 	@echo "Done. Open results/demo/index.html in a browser."
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from retrace.plan.load import read, validate
+from retrace.plan.load import read
+from retrace.plan.mistakes import checked
 from retrace.plan.page import Column, Paper, Published, Quoted, Table
 from retrace.plan.protocols import extended
 
@@ -32,7 +33,8 @@ _SIGNS = {r"\times": TIMES, r"\Delta": "Δ"}
 def page(paper: str) -> Paper:
     """Return the page of `paper` alone, with no scale applied."""
     path = ROOT / "papers" / f"{paper}.yaml"
-    return validate(Paper, extended(read(path, ROOT))[0])
+    page, _ = extended(read(path, ROOT))
+    return checked(Paper.model_validate, page.data, page)
 
 
 def paper_text(start: str) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.signal import correlate
 from torch import nn
 
@@ -33,7 +34,7 @@ def test_trains_like_the_authors_code():
 
 def test_a_block_is_convolution_relu_pool_and_then_norm():
     model = small(layers=1)
-    convolution, *_, norm = model.blocks[0]
+    convolution, norm = model.blocks[0].convolution, model.blocks[0].norm
     x_TCHW = torch.rand(8, 2, 8, 8, dtype=torch.double)
     planes = [
         sum(
@@ -50,13 +51,23 @@ def test_a_block_is_convolution_relu_pool_and_then_norm():
     np.testing.assert_allclose(actual.detach().numpy(), expected, atol=1e-10)
 
 
+def test_pooling_before_the_relu_changes_neither_values_nor_gradients():
+    block, x_BCTHW = small(layers=1).blocks[0], torch.rand(3, 2, 8, 8, 8, dtype=torch.double) - 0.5
+    results = []
+    for forward in (block, lambda x: block.norm(F.max_pool3d(F.relu(block.convolution(x)), 2))):
+        y_BNTHW = forward(x_BCTHW)
+        results.append((y_BNTHW, *torch.autograd.grad(y_BNTHW.pow(3).sum(), list(block.parameters()))))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
 def test_a_film_run_backwards_through_reversed_kernels_gives_the_same_logits():
     model, x_BTCHW = small().eval(), torch.rand(2, 8, 2, 8, 8, dtype=torch.double)
     forwards = model(x_BTCHW)
     assert not torch.allclose(forwards, model(x_BTCHW.flip(1)), atol=1e-6)
     with torch.no_grad():
         for block in model.blocks:
-            block[0].weight.copy_(block[0].weight.flip(2))
+            block.convolution.weight.copy_(block.convolution.weight.flip(2))
         head = model.head.weight.unflatten(1, (3, 2, 2, 2))  # channels, time, height, width
         model.head.weight.copy_(head.flip(2).flatten(1))
     torch.testing.assert_close(model(x_BTCHW.flip(1)), forwards)

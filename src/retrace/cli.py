@@ -23,7 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="retrace",
         description="Reruns the tables and figures of five papers on temporal modelling in video.",
-        epilog="Snakemake calls these verbs in order; each can also be run by hand from the repository's folder.",
+        epilog="Snakemake calls these verbs; each also runs by hand, from the repository's folder.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     verb("why", why, "tell where one number comes from", _item, _words, _scale)
     verb("status", status, "tell what is done, runs, failed and waits", _scale)
     verb("doctor", doctor, "check pages, data folders and the machine", _scale)
+    verb("unlock", unlock, "take away the lock of a Snakemake that was killed, if none is at work here")
+    verb("publish", publish, "put a trained and scored full-size run on record", _spec("spec.json"))
     verb("schemas", schemas, "write workflow/schemas/ from the types of the pages")
     return parser
 
@@ -212,6 +214,20 @@ def doctor(options: argparse.Namespace) -> None:
     from retrace.doctor import examine
 
     print(examine(_plan(options), ROOT))
+
+
+def unlock(options: argparse.Namespace) -> None:
+    from retrace.unlock import unlock
+
+    unlock(ROOT)
+
+
+def publish(options: argparse.Namespace) -> None:
+    from retrace.plan.plan import Plan
+    from retrace.plan.specs import read_run
+    from retrace.report.publish import publish
+
+    print("\n".join(publish(Plan(ROOT, "paper"), read_run(options.spec))))
 
 
 def schemas(options: argparse.Namespace) -> None:

@@ -36,7 +36,7 @@ def _mnist(plan: Plan, folder: Path) -> list[str]:
     lines = []
     for name in sorted(wanted):
         found = next((p for p in (folder / name, folder / f"{name}.gz") if p.exists()), None)
-        missing = f"missing  {folder / name} (or .gz): put it there, or let torchvision fetch it (config.yaml: mnist)"
+        missing = f"missing  {folder / name} (or .gz): put it there or let torchvision fetch it"
         lines.append(f"ok       digits: {found}" if found else missing)
     return lines
 

@@ -1,4 +1,5 @@
 # The plan, and the few functions that answer a rule's question about its inputs.
+import shlex
 import sys
 from pathlib import Path
 
@@ -24,6 +25,9 @@ SPECS = layout.SPECS.format(scale=PLAN.scale, digest=PLAN.specs_fingerprint())
 
 # Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+
+# Stands in the command and not in params: where the digits lie changes no clip, so a new place re-makes nothing.
+MNIST = shlex.quote(CONFIG.mnist).replace("{", "{{").replace("}", "}}")
 
 
 wildcard_constraints:

@@ -15,6 +15,5 @@ rule generate:
         runtime=60,
     params:
         spec=f"{layout.SPLIT}/split.json",
-        mnist=CONFIG.mnist,
     shell:
-        "python -m retrace generate --spec {params.spec} --mnist {params.mnist:q} > {log} 2>&1"
+        f"python -m retrace generate --spec {{params.spec}} --mnist {MNIST} > {{log}} 2>&1"

@@ -99,5 +99,7 @@ rule page:
         "results/logs/page/{scale}.tsv"
     conda:
         "../../envs/retrace.yaml"
+    params:
+        content=PLAN.page_fingerprint(),
     shell:
         "python -m retrace page --scale {wildcards.scale} > {log} 2>&1"

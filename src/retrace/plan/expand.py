@@ -150,7 +150,7 @@ def _cell(
 ) -> Cell:
     if not_run is not None:
         return Cell(place, published, None, (), None, not_run)
-    fragment, roots = merge(*parts.values()), list(reversed(parts))
+    fragment, roots = merge(*parts.values()), list(parts)[::-1]
     definition = checked(_DEFINITION.validate_python, fragment, shelf.document, roots)
     if isinstance(definition, CostCell):
         return Cell(place, published, definition, (), None, None)

@@ -1,5 +1,6 @@
 """Reading a YAML page: its data, the line of every key, and where values not printed come from."""
 
+import re
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple, NoReturn
 
@@ -7,6 +8,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from retrace.errors import UserError
+from retrace.plan.spec import NAME
 from retrace.plan.strict import nearest
 
 Key = tuple[str | int, ...]
@@ -65,6 +67,22 @@ def read(path: FilePath, root: FilePath) -> Document:
     return Document(file, data, reader.lines, tuple(reader.assumptions))
 
 
+def documents(root: FilePath, folder: str) -> dict[str, Document]:
+    """Read every page in a folder below `root`, by name."""
+    return {name: read(path, root) for name, path in files(root, folder).items()}
+
+
+def files(root: FilePath, folder: str) -> dict[str, FilePath]:
+    """Return the pages in a folder by name. Raises UserError if a name cannot be a part of a path."""
+    found = {path.stem: path for path in sorted((root / folder).glob("[!.]*.yaml"))}
+    for name, path in found.items():
+        if not re.fullmatch(NAME, name):
+            raise UserError(
+                f"{path.relative_to(root)}: the name of a page has letters, digits and . _ - only"
+            )
+    return found
+
+
 def _composed(path: FilePath, file: str) -> yaml.Node | None:
     try:
         return yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.CSafeLoader)
@@ -116,7 +134,9 @@ class _Reader:
         if "value" not in value or "published" in key:
             return value
         if value.keys() != set(SOURCED):
-            self._fail(key, f"a value with a source has the keys value, source and why, not {', '.join(value)}")
+            self._fail(
+                key, f"a value with a source has the keys value, source and why, not {', '.join(value)}"
+            )
         source, why = value["source"], value["why"]
         if source not in ORIGINS:
             self._fail((*key, "source"), f"unknown source '{source}'; {nearest(source, ORIGINS)}")

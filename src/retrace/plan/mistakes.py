@@ -1,4 +1,4 @@
-"""What is wrong with a page, in plain lines: file, line and key, what was expected, the nearest valid name."""
+"""What is wrong with a page, in plain lines: file, line, key, what was expected, the nearest name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -26,9 +26,7 @@ _WANTED = {
 _GIVEN = {dict: "a mapping", list: "a list", type(None): "nothing"}
 
 
-def checked(
-    check: Callable[[Any], T], data: Any, document: Document, roots: Sequence[Key] = ((),)
-) -> T:
+def checked(check: Callable[[Any], T], data: Any, document: Document, roots: Sequence[Key] = ((),)) -> T:
     """Return `check(data)`, where `data` is the sum of what `document` holds under each of `roots`.
 
     `roots` are in the order of their weight: what the first one says stands. Raises UserError with one line
@@ -45,7 +43,7 @@ def _lines(details: Iterable[ErrorDetails], document: Document, roots: Sequence[
     by_key: dict[Key, list[ErrorDetails]] = {}
     for detail in details:
         by_key.setdefault(_place(document.lines, roots, detail), []).append(detail)
-    found = {}
+    found: dict[tuple[int, Key, str], str] = {}
     for key, same in by_key.items():
         message = _message(same)
         found.setdefault((document.line(key), key[-1:], message), document.problem(key, message))
@@ -55,12 +53,13 @@ def _lines(details: Iterable[ErrorDetails], document: Document, roots: Sequence[
 def _place(lines: Mapping[Key, int], roots: Sequence[Key], detail: ErrorDetails) -> Key:
     """Return the key of a mistake, under the root that spells most of it.
 
-    What is missing is placed under the last root, the widest.
+    What is missing, or spelt under no root, is placed under the last one, the widest.
     """
+    missing = detail["type"] in ("missing", "union_tag_not_found")
     keys = [(_spelt(lines, root, detail), len(root)) for root in roots]
-    if detail["type"] == "missing":
-        keys.reverse()
-    key, _ = max(keys, key=lambda found: len(found[0]) - found[1])
+    most = max(len(key) - above for key, above in keys)
+    same = [key for key, above in keys if len(key) - above == most]
+    key = same[-1 if missing or not most else 0]
     if detail["type"] == "missing":
         return (*key, detail["loc"][-1])
     if detail["type"] == "union_tag_not_found":
@@ -92,6 +91,8 @@ def _message(details: Sequence[ErrorDetails]) -> str:
     wanted = dict.fromkeys(_WANTED.get(detail["type"].split("_")[0]) for detail in details)
     if None in wanted or any(detail["type"] == "string_pattern_mismatch" for detail in details):
         return _plain(details[0])
+    if "a number" in wanted:
+        wanted.pop("a whole number", None)
     return f"should be {' or '.join(map(str, wanted))}{_got(details[0]['input'])}"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from retrace.errors import UserError
 from retrace.plan.expand import Cell, Shelf, agrees, merge
@@ -12,6 +12,15 @@ from retrace.plan.page import Dataset, Fragment, TrainingPlan
 from retrace.plan.strict import nearest
 
 T = TypeVar("T")
+
+
+class Change(NamedTuple):
+    """A value that the scale changes: where it stands, the page's value and the scale's."""
+
+    where: str
+    paper: str
+    full: object
+    here: object
 
 
 def shrunk(shelf: Shelf, overlay: Document) -> Shelf:
@@ -62,6 +71,28 @@ def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
             if not any(agrees(narrow, definition) for definition in definitions):
                 where = ("papers", shelf.key, "only", index)
                 raise UserError(overlay.problem(where, f"no cell of {shelf.key} has {_in_words(narrow)}"))
+
+
+def changes(full: Shelf, here: Shelf) -> Iterator[Change]:
+    """Yield every value of a protocol, and of a dataset that a view asks, in which two shelves differ."""
+    asks = [ask for view in here.page.views.values() for ask in view.domains.values()]
+    for section, names in (("protocols", list(here.page.protocols)), ("datasets", [a.dataset for a in asks])):
+        for name in sorted(set(names)):
+            before, after = (_values(shelf, section)[name].model_dump(mode="json") for shelf in (full, here))
+            for where, *values in _differences(before, after, f"{section}.{name}"):
+                yield Change(where, here.key, *values)
+
+
+def _values(shelf: Shelf, section: str) -> Mapping[str, Dataset | TrainingPlan]:
+    return shelf.page.protocols if section == "protocols" else shelf.datasets
+
+
+def _differences(full: object, here: object, where: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(full, dict) and isinstance(here, dict):
+        for key in sorted(full.keys() | here.keys()):
+            yield from _differences(full.get(key), here.get(key), f"{where}.{key}")
+    elif full != here:
+        yield where, full, here
 
 
 def _narrowed(pattern: Any) -> Iterator[Any]:

@@ -1,18 +1,16 @@
 """The plan: all pages at one scale, and the work that the tables and figures asked for add up to."""
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from retrace.errors import UserError
 from retrace.plan.expand import Cell, Shelf, cells_of
-from retrace.plan.identity import digest, run_name, view_name
+from retrace.plan.identity import canonical, digest, run_name, view_name
 from retrace.plan.layout import split_folder
-from retrace.plan.load import Assumption, Document, Key, read
+from retrace.plan.load import Assumption, Key, documents, files, read
 from retrace.plan.mistakes import checked
-from retrace.plan.overlay import check_only, shrunk
+from retrace.plan.overlay import Change, changes, check_only, shrunk
 from retrace.plan.page import (
     Claim,
     CostCell,
@@ -26,17 +24,8 @@ from retrace.plan.page import (
     Table,
 )
 from retrace.plan.protocols import extended
-from retrace.plan.spec import NAME, Run, Split, View
+from retrace.plan.spec import Run, Split, View
 from retrace.plan.strict import nearest
-
-
-class Change(NamedTuple):
-    """A value that the scale changes: where it stands, the page's value and the scale's."""
-
-    where: str
-    paper: str
-    full: object
-    here: object
 
 
 class Plan:
@@ -50,11 +39,11 @@ class Plan:
         """Read all pages under `root`. Raises UserError naming file, line and key of each mistake."""
         self.root = root
         self.scale = scale
-        pages = {key: extended(page) for key, page in _documents(root, "papers").items()}
+        pages = {key: extended(page) for key, page in documents(root, "papers").items()}
         self._pages = {key: page for key, (page, _) in pages.items()}
         self._sources = {key: sources for key, (_, sources) in pages.items()}
-        self._dataset_pages = _documents(root, "datasets")
-        scales = _files(root, "scales")
+        self._dataset_pages = documents(root, "datasets")
+        scales = files(root, "scales")
         if scale not in scales:
             raise UserError(f"scales/: there is no scale '{scale}'; {nearest(scale, scales)}")
         self._scale_page = read(scales[scale], root)
@@ -66,7 +55,8 @@ class Plan:
             key: checked(Paper.model_validate, page.data, page) for key, page in self._pages.items()
         }
         self._check_names()
-        self._shelves = {key: self._shelf(key) for key in self.papers}
+        self._full = {key: self._shelf(key) for key in self.papers}
+        self._shelves = {key: shrunk(shelf, self._scale_page) for key, shelf in self._full.items()}
         self._cells: dict[tuple[str, str], tuple[Cell, ...]] = {}
 
     def _check_names(self) -> None:
@@ -95,9 +85,8 @@ class Plan:
             )
 
     def _shelf(self, key: str) -> Shelf:
-        shrink = self.overlay.papers.get(key, Shrink())
-        shelf = Shelf(key, self.papers[key], self._pages[key], self.datasets, shrink, self.scale)
-        return shrunk(shelf, self._scale_page)
+        shrink = self.overlay.papers.get(key, Shrink.model_validate({}))
+        return Shelf(key, self.papers[key], self._pages[key], self.datasets, shrink, self.scale)
 
     # What is declared
 
@@ -142,10 +131,9 @@ class Plan:
         if side.of not in items:
             hint = nearest(side.of, items)
             raise UserError(problem((*where, "of"), f"there is no table or figure '{side.of}'; {hint}"))
-        cells = self.cells(paper, side.of)
-        if not cells:
+        chosen = [(cell, dict(cell.place.axes)) for cell in self.cells(paper, side.of)]
+        if not chosen:
             raise UserError(problem((*where, "of"), f"{side.of} has no cells"))
-        chosen = [(cell, dict(cell.place.axes)) for cell in cells]
         for axis, wanted in side.model_dump(exclude={"of"}, exclude_none=True).items():
             valid = {axes[axis] for _, axes in chosen if axis in axes}
             keys = [wanted] if isinstance(wanted, str) else wanted
@@ -154,6 +142,8 @@ class Plan:
                     hint = nearest(key, valid) if valid else f"its axes: {', '.join(chosen[0][1])}"
                     raise UserError(problem((*where, axis), f"{side.of} has no {axis} '{key}'; {hint}"))
             chosen = [(cell, axes) for cell, axes in chosen if axes[axis] in keys]
+            if not chosen:
+                raise UserError(problem((*where, axis), f"selects no cell of {side.of}"))
         return tuple(cell for cell, _ in chosen)
 
     def _place_of(self, paper: str, claim: str, side: Side) -> Key:
@@ -235,33 +225,28 @@ class Plan:
 
     def changes(self) -> list[Change]:
         """Return every value of a dataset in use or a protocol that this scale changes."""
-        found = []
-        for paper, shelf in self._shelves.items():
-            full = {
-                f"protocols.{k}": p.model_dump(mode="json") for k, p in self.papers[paper].protocols.items()
-            }
-            here = {f"protocols.{k}": p.model_dump(mode="json") for k, p in shelf.page.protocols.items()}
-            used = {
-                name
-                for view in shelf.page.views.values()
-                for name in (a.dataset for a in view.domains.values())
-            }
-            full |= {f"datasets.{k}": self.datasets[k].model_dump(mode="json") for k in used}
-            here |= {f"datasets.{k}": shelf.datasets[k].model_dump(mode="json") for k in used}
-            found += [Change(w, paper, a, b) for w, a, b in _differences(full, here, "")]
-        return found
+        return self._changes
+
+    @cached_property
+    def _changes(self) -> list[Change]:
+        return [change for key, here in self._shelves.items() for change in changes(self._full[key], here)]
+
+    # What the rules compare to see whether a file is still up to date
 
     def fingerprint(self, paper: str, key: str) -> str:
-        """Return a digest of all that the rendering of one table or figure depends on besides scores."""
-        cells = [
-            (
-                c.place,
-                c.published.model_dump() if hasattr(c.published, "model_dump") else c.published,
-                c.not_run,
-            )
-            for c in self.cells(paper, key)
-        ]
-        return digest([self.item(paper, key).model_dump(mode="json"), cells, self.overlay.comparable])
+        """Return a digest of all that the rendering of one table or figure depends on besides results."""
+        cells = self.cells(paper, key)
+        trained = any(cell.runs for cell in cells)
+        return digest(
+            [
+                self.papers[paper].model_dump(mode="json", include={"short", "authors", "venue", "year"}),
+                self.item(paper, key).model_dump(mode="json"),
+                [(cell.place, cell.not_run) for cell in cells],
+                sorted({canonical(a[2:]) for cell in cells for a in self.assumptions(cell)}),
+                self.overlay.model_dump(mode="json", include={"title", "says", "comparable"}),
+                [change for change in self.changes() if trained and change.paper == paper],
+            ]
+        )
 
     def specs_fingerprint(self) -> str:
         """Return a digest of the names of all splits, runs and views."""
@@ -272,33 +257,17 @@ class Plan:
         return digest([page.model_dump(mode="json", include={"claims"}) for page in self.papers.values()])
 
     def ledger_fingerprint(self) -> str:
-        """Return a digest of every assumption and of what the scale changes."""
+        """Return a digest of every assumption, the cells that rest on it, and what the scale changes."""
         pages = [*self._pages.values(), *self._dataset_pages.values()]
-        return digest([[a._asdict() for page in pages for a in page.assumptions], self.changes()])
+        cells = [(c.place, c.not_run, c.definition and c.definition.model_dump()) for c in self.all_cells()]
+        return digest([[page.assumptions for page in pages], cells, self.overlay.model_dump(mode="json")])
+
+    def page_fingerprint(self) -> str:
+        """Return a digest of everything on every page: the page to open tells of all of it."""
+        pages = {**self.papers, **self.datasets, "scale": self.overlay}
+        return digest([self.ledger_fingerprint(), {k: p.model_dump(mode="json") for k, p in pages.items()}])
 
 
 def target(paper: str, key: str) -> str:
     """Return the name under which Snakemake knows a table or figure, e.g. ``rac_table_8``."""
     return f"{paper}_{key}".replace("-", "_")
-
-
-def _documents(root: Path, folder: str) -> dict[str, Document]:
-    return {name: read(path, root) for name, path in _files(root, folder).items()}
-
-
-def _files(root: Path, folder: str) -> dict[str, Path]:
-    """Return the pages of a folder by name. Raises UserError if a name cannot be a part of a path."""
-    found = {path.stem: path for path in sorted((root / folder).glob("[!.]*.yaml"))}
-    for name, path in found.items():
-        if not re.fullmatch(NAME, name):
-            raise UserError(f"{path.relative_to(root)}: the name of a page has letters, digits and . _ - only")
-    return found
-
-
-def _differences(full: object, here: object, where: str) -> Iterator[tuple[str, object, object]]:
-    if isinstance(full, dict) and isinstance(here, dict):
-        for key in sorted(full.keys() | here.keys()):
-            inner = f"{where}.{key}" if where else key
-            yield from _differences(full.get(key), here.get(key), inner)
-    elif full != here:
-        yield where, full, here

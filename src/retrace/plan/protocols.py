@@ -4,7 +4,7 @@ from typing import Any
 
 from retrace.errors import UserError
 from retrace.plan.expand import merge
-from retrace.plan.load import Assumption, Document
+from retrace.plan.load import SOURCED, Assumption, Document, Key
 from retrace.plan.strict import nearest
 
 
@@ -21,9 +21,7 @@ def extended(page: Document) -> tuple[Document, dict[str, tuple[Assumption, ...]
     whole = {name: _spelt_out([protocols[link] for link in chain]) for name, chain in chains.items()}
     lines = dict(page.lines)
     for name, chain in chains.items():
-        for link in chain[1:]:
-            for key, line in _below(page, link).items():
-                lines.setdefault(("protocols", name, *key), line)
+        lines |= {("protocols", name, *key): line for key, line in _lines(page, chain).items()}
     sources = {name: _sources(page, chain) for name, chain in chains.items()}
     return page._replace(data={**page.data, "protocols": whole}, lines=lines), sources
 
@@ -49,7 +47,17 @@ def _spelt_out(links: list[Any]) -> Any:
     return {key: value for key, value in whole.items() if key != "extends"}
 
 
-def _below(page: Document, protocol: str) -> dict[tuple[str | int, ...], int]:
+def _lines(page: Document, chain: list[str]) -> dict[Key, int]:
+    """Return the line of every key of a chain: where its value stands, or where its mapping first opens."""
+    found: dict[Key, int] = {}
+    for link in chain:
+        own = _below(page, link)
+        mappings = {key[:-1] for key in own if key and key[-1] not in SOURCED}
+        found |= {key: line for key, line in own.items() if key in mappings or key not in found}
+    return found
+
+
+def _below(page: Document, protocol: str) -> dict[Key, int]:
     """Return the lines of all that `protocol` itself says, by key below it."""
     return {key[2:]: line for key, line in page.lines.items() if key[:2] == ("protocols", protocol)}
 
