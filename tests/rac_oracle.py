@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from retrace.models.registry import build
 from retrace.plan.spec import Cnn3d, ConvLstm, Model, TimeSformer
 
-torch.set_num_threads(1)  # tests are small, and threads that wait for each other can take minutes
-
 CLIP = {"channels": 1, "frames": 20, "side": 64}
 """A clip of Temporal Shape; it has one of five classes."""
 

@@ -218,8 +218,9 @@ class Plan:
         if isinstance(cell.definition, ScoreCell):
             used.append(("views", cell.definition.view))
             found += self._sources[cell.place.paper][cell.definition.protocol]
-            asked = self.papers[cell.place.paper].views[cell.definition.view].domains.values()
-            for name in sorted({cell.definition.data, *(ask.dataset for ask in asked)}):
+            domains = self.papers[cell.place.paper].views[cell.definition.view].domains
+            asked = {domains[name].dataset for name in (cell.definition.domain, cell.definition.over) if name}
+            for name in sorted({cell.definition.data, *asked}):
                 found += self._dataset_pages[name].assumptions
         return (*(a for a in page.assumptions if a.key[:2] in used), *found)
 
