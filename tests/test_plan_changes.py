@@ -56,7 +56,7 @@ def test_a_published_number_changes_its_table_and_no_run(full, edited):
     plan = edited("[3573, 4429, 71557, 2229]", "[3573, 4430, 71557, 2229]")
     assert altered(full, plan) == {"table-8"}
     assert plan.runs == full.runs
-    assert plan.specs_fingerprint() == full.specs_fingerprint()
+    assert (plan.views, plan.splits) == (full.views, full.splits)
     assert plan.claims_fingerprint() == full.claims_fingerprint()
     assert plan.ledger_fingerprint() == full.ledger_fingerprint()
     assert plan.page_fingerprint() != full.page_fingerprint()

@@ -195,7 +195,7 @@ def test_a_mistake_stops_it_with_one_message(done, page, old, new, arguments, ex
 
 
 def kill(root: Path, moment: str, delay: float) -> None:
-    """Start the workflow; when a file fits `moment` wait `delay` seconds more, then kill all of it at once."""
+    """Start the workflow; when a file fits `moment` wait `delay` seconds more, then kill all of it."""
     command = [sys.executable, "-m", "snakemake"]
     with (root / "output.txt").open("w") as output:
         running = subprocess.Popen(
@@ -215,7 +215,7 @@ def test_killed_three_times_it_ends_with_the_same_bytes(done, tmp_path):
     dice = random.Random(2023)
     for moment, longest in (
         ("results/data/*/*/clips.npy", 1.0),
-        ("results/runs/*/*/checkpoint/latest.pt", 0.2),
+        ("results/runs/*/*/checkpoint/latest.pt", 0.1),
         ("results/runs/*/*/views/*/scores.parquet", 1.0),
     ):
         kill(root, moment, dice.uniform(0, longest))

@@ -29,9 +29,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _adder(verbs)
     verb("specs", specs, "write the spec of every run, view and split of a scale", _scale)
-    verb("generate", generate, "make one split of a generated dataset", _spec("split.json"), _mnist)
-    verb("train", train, "train one run, or go on where it stopped", _spec("spec.json"), _minutes)
-    verb("score", score, "ask a trained run one view", _spec("view.json"))
+    verb("generate", generate, "make one split of a generated dataset", _spec("split.json"), _scale, _mnist)
+    verb("train", train, "train one run, or go on where it stopped", _spec("spec.json"), _scale, _minutes)
+    verb("score", score, "ask a trained run one view", _spec("view.json"), _scale)
     verb("cost", cost, "count parameters and multiply-adds of one paper's models", _paper)
     verb("table", table, "render one table", _item, _scale)
     verb("figure", figure, "draw one figure", _item, _scale)
@@ -111,6 +111,13 @@ def _names(options: argparse.Namespace) -> tuple[str, str]:
     return paper, item
 
 
+def _written(options: argparse.Namespace) -> Path:
+    """Return the spec's path. If it is not there yet, all specs of the scale are written."""
+    if not options.spec.exists():
+        specs(options)
+    return options.spec
+
+
 def specs(options: argparse.Namespace) -> None:
     from retrace.plan.specs import write
 
@@ -122,21 +129,21 @@ def generate(options: argparse.Namespace) -> None:
     from retrace.plan.config import load
     from retrace.plan.specs import read_split
 
-    make_split(read_split(options.spec), options.spec.parent, options.mnist or Path(load(ROOT).mnist))
+    make_split(read_split(_written(options)), options.spec.parent, options.mnist or Path(load(ROOT).mnist))
 
 
 def train(options: argparse.Namespace) -> None:
     from retrace.plan.specs import read_run
     from retrace.train.loop import train
 
-    train(read_run(options.spec), options.spec.parent, minutes=options.minutes)
+    train(read_run(_written(options)), options.spec.parent, minutes=options.minutes)
 
 
 def score(options: argparse.Namespace) -> None:
     from retrace.evaluate.score import score
     from retrace.plan.specs import read_run, read_view
 
-    folder = options.spec.parents[2]
+    folder = _written(options).parents[2]
     score(read_run(folder / "spec.json"), folder, read_view(options.spec), options.spec.parent)
 
 

@@ -32,8 +32,16 @@ def _at_work(root: Path) -> Iterator[psutil.Process]:
     own = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
         try:
-            words = {part for argument in process.cmdline() for part in Path(argument).parts}
-            if process.pid not in own and words & PROGRAMS and Path(process.cwd()) == root:
+            works = process.pid not in own and _program(process.cmdline()) in PROGRAMS
+            if works and Path(process.cwd()) == root:
                 yield process
         except psutil.Error:  # it has ended meanwhile, or belongs to somebody else
             continue
+
+
+def _program(command: list[str]) -> str:
+    """Return the name of the program that `command` runs, seen through the Python that runs it."""
+    words = command[:3]
+    if words and Path(words[0]).name.startswith("python"):
+        words = words[2:] if words[1:2] == ["-m"] else words[1:]
+    return Path(words[0]).name if words else ""

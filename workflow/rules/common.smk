@@ -20,9 +20,6 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# The list of all specs, by the hash of what is in it. Rules take it as ancient: so is every spec.
-SPECS = layout.SPECS.format(scale=PLAN.scale, digest=PLAN.specs_fingerprint())
-
 # Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 

@@ -1,7 +1,5 @@
 rule generate:
     """Make one split of a generated dataset, with an audit and pictures to look at."""
-    input:
-        specs=ancient(SPECS),
     output:
         [f"{layout.SPLIT}/{name}" for name in layout.SPLIT_FILES],
     log:
@@ -16,4 +14,4 @@ rule generate:
     params:
         spec=f"{layout.SPLIT}/split.json",
     shell:
-        f"python -m retrace generate --spec {{params.spec}} --mnist {MNIST} > {{log}} 2>&1"
+        f"python -m retrace generate --spec {{params.spec}} --scale {PLAN.scale} --mnist {MNIST} > {{log}} 2>&1"

@@ -1,7 +1,6 @@
 rule score:
     """Ask a trained run one view: class scores of every clip of every domain."""
     input:
-        specs=ancient(SPECS),
         weights=f"{layout.RUN}/weights.safetensors",
         clips=asked_clips,
     output:
@@ -20,7 +19,7 @@ rule score:
     params:
         spec=f"{layout.VIEW}/view.json",
     shell:
-        "python -m retrace score --spec {params.spec} > {log} 2>&1"
+        f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
 
 
 rule cost:

@@ -1,7 +1,6 @@
 rule train:
     """Train one run. Killed, it goes on from its checkpoint, which is no declared output and so survives."""
     input:
-        specs=ancient(SPECS),
         clips=training_clips,
     output:
         weights=f"{layout.RUN}/weights.safetensors",
@@ -20,4 +19,5 @@ rule train:
     params:
         spec=f"{layout.RUN}/spec.json",
     shell:
-        "python -m retrace train --spec {params.spec} --minutes {resources.runtime} >> {log} 2>&1"
+        f"python -m retrace train --spec {{params.spec}} --scale {PLAN.scale}"
+        " --minutes {resources.runtime} >> {log} 2>&1"

@@ -249,10 +249,6 @@ class Plan:
             ]
         )
 
-    def specs_fingerprint(self) -> str:
-        """Return a digest of the names of all splits, runs and views."""
-        return digest([sorted(self.splits), {name: sorted(views) for name, views in self.views.items()}])
-
     def claims_fingerprint(self) -> str:
         """Return a digest of every claim as the pages state them."""
         return digest([page.model_dump(mode="json", include={"claims"}) for page in self.papers.values()])

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from retrace.errors import UserError
 from retrace.files import write_text
 from retrace.plan.identity import run_name
-from retrace.plan.layout import SPECS, run_folder, split_folder, view_folder
+from retrace.plan.layout import run_folder, split_folder, view_folder
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run, Split, View
 
@@ -31,16 +31,10 @@ def specs(plan: Plan) -> Iterator[tuple[Path, BaseModel]]:
 
 
 def write(plan: Plan) -> None:
-    """Write every spec of `plan` that is not there yet, and last the list of all of them."""
-    paths = []
+    """Write every spec of `plan` that is not there yet."""
     for path, spec in specs(plan):
-        paths.append(path.as_posix())
         if not (plan.root / path).exists():
             write_text(plan.root / path, json.dumps(spec.model_dump(mode="json"), indent=1) + "\n")
-    write_text(
-        plan.root / SPECS.format(scale=plan.scale, digest=plan.specs_fingerprint()),
-        "\n".join(sorted(paths)) + "\n",
-    )
 
 
 def read_split(path: Path) -> Split:
@@ -66,7 +60,7 @@ def _read(kind: type[T], path: Path) -> T:
         return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read: {error.strerror}; `snakemake --forcerun specs` writes it"
+            f"{path}: cannot be read: {error.strerror}; `retrace list` names the runs that the pages ask for"
         ) from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not the spec of a {kind.__name__.lower()}: {error}") from error

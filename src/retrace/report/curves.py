@@ -23,8 +23,8 @@ _STAR: dict[str, Any] = {"marker": "*", "markersize": 9, "markerfacecolor": "whi
 _REFERENCE: dict[str, Any] = {"color": "#888888", "linestyle": (0, (4, 3)), "linewidth": 0.9}
 _ON_RECORD = "on record at full size"
 _ASIDE = 1.03
-_APART = 2**0.5
-"""Sizes closer than half an octave do not both get a number."""
+_APART = 1.3
+"""Sizes whose ratio is smaller do not both get a number."""
 
 
 class Look(NamedTuple):
@@ -135,7 +135,7 @@ def _scales(ax: Axes, figure: Figure, sizes: list[float]) -> None:
 
 
 def _labelled(sizes: Sequence[float]) -> Iterator[float]:
-    """Yield the first size, the last, and between them those at least half an octave from both."""
+    """Yield the first size, the last, and between them those well apart from both."""
     kept = sizes[0]
     yield kept
     for size in sizes[1:]:

@@ -25,7 +25,8 @@ _NO_DATE = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator"
 def render(plan: Plan, paper: str, key: str) -> None:
     """Write one figure as .png and .pdf, and its points as .csv; a card where nothing can be drawn."""
     figure = plan.item(paper, key)
-    assert isinstance(figure, Figure)
+    if not isinstance(figure, Figure):
+        raise UserError(f"{paper}/{key} is a table: `retrace table {paper}/{key}` renders it")
     results = Results(plan.root)
     outcomes = figure_outcomes(plan, results, paper, key)
     measured = measured_points(plan, outcomes)

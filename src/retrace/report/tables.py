@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from tabulate import tabulate
 
+from retrace.errors import UserError
 from retrace.files import write_text
 from retrace.plan.layout import TABLE
 from retrace.plan.page import Table
@@ -31,7 +32,8 @@ class Style(NamedTuple):
 def render(plan: Plan, paper: str, key: str) -> None:
     """Write one table as .md, .csv and .tex. Results that are missing become verdicts, never errors."""
     table = plan.item(paper, key)
-    assert isinstance(table, Table)
+    if not isinstance(table, Table):
+        raise UserError(f"{paper}/{key} is a figure: `retrace figure {paper}/{key}` draws it")
     records = table_records(plan, Results(plan.root), paper, key)
     stem = TABLE.format(scale=plan.scale, paper=paper, table=key)
     write_text(plan.root / f"{stem}.md", _markdown(plan, paper, table, records))
