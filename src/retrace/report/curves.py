@@ -58,8 +58,9 @@ def draw(
         if level is not None:
             ax.axhline(level, zorder=1, **_REFERENCE)
         _curves(ax, ours, looks)
-        for (key, x), own in stars.groupby(["series", "x"]):
-            ax.plot(x, own["value"].mean(), color=looks[key].colour, **_STAR)
+        for key, own in stars.groupby("series"):
+            means = own.groupby("x")["value"].mean()
+            ax.plot(means.index, means, color=looks[str(key)].colour, **_STAR)
         if ours.empty and stars.empty:
             say(ax, "; ".join(dict.fromkeys(found.reason for _, found in here)))
         ax.set_title(panel.label, parse_math=False)

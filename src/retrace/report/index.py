@@ -87,7 +87,10 @@ def _paper(plan: Plan, results: Results, paper: str, decided: list[claims.Decisi
         tables,
         figures,
         own,
-        results.on_record(paper).to_dict("records"),
+        [
+            {str(key): value for key, value in row.items()}
+            for row in results.on_record(paper).to_dict("records")
+        ],
         verdicts,
         Counter(claim.decision.verdict for claim in own),
         (drawn, drawn + sum(sum(figure.missing.values()) for figure in figures)),
