@@ -128,8 +128,10 @@ def test_a_spec_of_no_run_on_the_pages(here):
     assert "`retrace list` names the runs that the pages ask for" in message
 
 
-def test_the_doctor_names_the_digits_that_are_missing(here, capsys):
-    main(["doctor", "--scale", "paper"])
+def test_the_doctor_names_the_digits_that_are_missing_and_exits_with_1(here, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--scale", "paper"])
+    assert ended.value.code == 1
     missing = [line for line in capsys.readouterr().out.splitlines() if line.startswith("missing")]
     assert [line.split()[1] for line in missing] == [
         "data/mnist/t10k-images-idx3-ubyte",

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("list", list_, "list runs, or with a table or figure named, its cells", _scale, _optional_item)
     verb("why", why, "tell where one number comes from", _item, _words, _scale)
     verb("status", status, "tell what is done, runs, failed and waits", _scale)
-    verb("doctor", doctor, "check pages, data folders and the machine", _scale)
+    verb("doctor", doctor, "check pages, data and machine; exit code 1 if anything is missing", _scale)
     verb("unlock", unlock, "take away the lock of a Snakemake that was killed, if none is at work here")
     verb("publish", publish, "put a trained and scored full-size run on record", _spec("spec.json"))
     verb("schemas", schemas, "write workflow/schemas/ from the types of the pages")
@@ -220,7 +220,10 @@ def status(options: argparse.Namespace) -> None:
 def doctor(options: argparse.Namespace) -> None:
     from retrace.doctor import examine
 
-    print(examine(_plan(options), ROOT))
+    found = examine(_plan(options), ROOT)
+    print(found)
+    if any(line.startswith("missing") for line in found.splitlines()):
+        sys.exit(1)
 
 
 def unlock(options: argparse.Namespace) -> None:
