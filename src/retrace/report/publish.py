@@ -50,7 +50,7 @@ def _rows(plan: Plan, run: Run) -> Iterator[dict[str, Any]]:
                 "n": found["n"],
                 "hardware": hardware(environment),
                 "hours": round(environment["wall_seconds"] / 3600, 2),
-                "commit": environment["commit"],
+                "commit": _short(environment["commit"]),
                 "date": datetime.date.today().isoformat(),
             }
 
@@ -60,6 +60,12 @@ def hardware(environment: dict[str, Any]) -> str:
     if environment["gpu"]:
         return str(environment["gpu"])
     return f"{environment['threads']} core {environment['cpu']} {environment['cpu_capability']}"
+
+
+def _short(commit: str | None) -> str:
+    """Return a commit as its first 12 digits, marked where the tree had changes of its own; or nothing."""
+    name, _, dirty = (commit or "").partition("-")
+    return name[:12] + ("-dirty" if dirty else "")
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
