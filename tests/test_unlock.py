@@ -73,7 +73,7 @@ def test_a_program_is_known_behind_the_python_that_runs_it(locked):
 
 
 def test_work_elsewhere_and_other_work_do_not_count(locked, tmp_path_factory):
-    looking = [sys.executable, "-c", "import time; time.sleep(60)", "/home/me/retrace"]
+    looking = [sys.executable, "-c", "import time; time.sleep(60)", "elsewhere/retrace"]
     with called("snakemake", tmp_path_factory.mktemp("elsewhere")), process(locked, *looking):
         unlock(locked)
     assert not (locked / LOCKS).exists()
