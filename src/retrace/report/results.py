@@ -63,7 +63,7 @@ class Results:
         path = self.root / PUBLISHED.format(paper=paper)
         if not path.is_file():
             return pd.DataFrame(columns=list(RECORD))
-        table = pd.read_csv(path, dtype={"run": str, "view": str, "domain": str})
+        table = pd.read_csv(path, dtype={"run": str, "view": str, "domain": str, "commit": str})
         missing = set(RECORD) - set(table.columns)
         if missing:
             raise UserError(f"{PUBLISHED.format(paper=paper)} lacks the columns {', '.join(sorted(missing))}")
