@@ -59,6 +59,16 @@ def losses(model: nn.Module, steps: int) -> list[float]:
     return history
 
 
+def assert_runs_under_bfloat16_autocast(model: nn.Module, x_BTCHW: Tensor) -> None:
+    """In reduced precision the logits stay near those of float32, and every gradient is finite."""
+    exact = model(x_BTCHW)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(x_BTCHW)
+    logits.float().square().sum().backward()
+    torch.testing.assert_close(logits.float(), exact, atol=0.1, rtol=0)
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def _fill(model: nn.Module) -> None:
     norms = (nn.BatchNorm3d, nn.LayerNorm)
     scales = {id(module.weight) for module in model.modules() if isinstance(module, norms)}

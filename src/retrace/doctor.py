@@ -3,15 +3,10 @@
 import shutil
 from pathlib import Path
 
+from retrace.data.synthetic.digits import MNIST_FILES
 from retrace.plan.config import load
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Split
-
-MNIST_FILES = {
-    "train": "train-images-idx3-ubyte",
-    "val": "train-images-idx3-ubyte",
-    "test": "t10k-images-idx3-ubyte",
-}
 
 
 def examine(plan: Plan, root: Path) -> str:

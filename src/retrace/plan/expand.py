@@ -18,7 +18,6 @@ from retrace.plan.page import (
     Item,
     Paper,
     Published,
-    Row,
     ScoreCell,
     Shrink,
     Table,
@@ -118,11 +117,7 @@ def _table_cells(shelf: Shelf, key: str, table: Table) -> Iterator[Cell]:
             ("tables", key, "columns", c, "cell"): column.cell,
             ("tables", key, "rows", r, "cell"): row.cell,
         }
-        yield _cell(shelf, place, _printed(row, c), parts, not_run)
-
-
-def _printed(row: Row, column: int) -> Published:
-    return row.published[column]
+        yield _cell(shelf, place, row.published[c], parts, not_run)
 
 
 def _figure_cells(shelf: Shelf, key: str, figure: Figure) -> Iterator[Cell]:

@@ -12,6 +12,13 @@ from PIL import Image
 
 from retrace.errors import UserError
 
+MNIST_FILES = {
+    "train": "train-images-idx3-ubyte",
+    "val": "train-images-idx3-ubyte",
+    "test": "t10k-images-idx3-ubyte",
+}
+"""The file that holds the digits of a split: source and target domains share no image."""
+
 _SIDE = 28
 _INK = 20
 """MNIST fits each digit into 20 x 20 pixels and leaves a margin."""
@@ -33,7 +40,7 @@ def load_digits(
     """
     if source == "scikit-learn":
         return _scikit_learn(source_images=split != "test")
-    name = "t10k-images-idx3-ubyte" if split == "test" else "train-images-idx3-ubyte"
+    name = MNIST_FILES[split]
     if mnist_folder is None:
         raise UserError(f"no folder for MNIST is given; expected one that holds {name} or {name}.gz")
     found = _find(mnist_folder, name) or _download(mnist_folder, name)
