@@ -18,6 +18,7 @@ CLIPS = 120
 HOSTILE = "<script>alert('x')</script> & $\\frac$ | `b` _c_ 100 %"
 
 DATASET = {
+    "kind": "clips",
     "title": "Home",
     "version": 1,
     "origin": "made up",

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from retrace.data.frame_order import frame_order
 from retrace.errors import UserError
-from retrace.evaluate.frame_order import frame_order
 from retrace.evaluate.score import score
 from retrace.models import registry
 from retrace.plan.identity import digest

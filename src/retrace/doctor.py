@@ -1,12 +1,23 @@
 """What stands between this machine and a scale: pages, data the user brings, disk, GPU."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
+from retrace.data.manifest import REJECTING
+from retrace.data.prepare import Preparation
 from retrace.data.synthetic.digits import MNIST_FILES
+from retrace.errors import UserError
 from retrace.plan.config import load
+from retrace.plan.datasets import VideoDataset
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Split
+
+_FAULTS = (*REJECTING, "no_file")
+"""The lists of annotations.json that tell of videos one does not have."""
+
+_NAMED = 20
+"""Videos that the doctor names."""
 
 
 def examine(plan: Plan, root: Path) -> str:
@@ -17,6 +28,51 @@ def examine(plan: Plan, root: Path) -> str:
     lines.append(_disk(plan, root))
     lines.append(_gpu())
     return "\n".join(lines)
+
+
+def examine_data(preparation: Preparation) -> str:
+    """Return one line per thing that one dataset of videos needs, marked ok or missing.
+
+    The annotations are read and every video is looked for, as the rule `manifest` does; nothing is kept.
+    """
+    page = preparation.files
+    if page.generator is not None:
+        return f"ok       {preparation.name}: generated; there is nothing to bring"
+    try:
+        root = preparation.data_root()
+        if not root.is_dir():
+            raise UserError(f"config.yaml: data.{preparation.whole}: there is no folder {root}")
+        with tempfile.TemporaryDirectory() as folder:
+            report = preparation.dry_manifest(Path(folder))
+    except UserError as error:
+        return "\n".join([f"missing  {error}", *_what_belongs_there(page)])
+    lines = [f"ok       folder: {root}, annotations in the format {page.files.format}"]
+    for split, counts in report["splits"].items():
+        mark = "missing" if counts["missing"] else "ok     "
+        there, annotated = counts["annotated"] - counts["missing"], counts["annotated"]
+        expected = f"the page expects {counts['expected']}"
+        lines.append(f"{mark}  {split}: {there} of {annotated} annotated videos are there; {expected}")
+    found = [(name, note) for name in _FAULTS for note in report[name]]
+    lines += [
+        f"         {name.replace('_', ' ')}: {note['id']}: {note['reason']}" for name, note in found[:_NAMED]
+    ]
+    if len(found) > _NAMED:
+        lines.append(
+            f"         and {len(found) - _NAMED} more; the rule `manifest` lists all in annotations.json"
+        )
+    return "\n".join(lines)
+
+
+def _what_belongs_there(page: VideoDataset) -> list[str]:
+    files = page.files
+    lines = [f"note     access: {page.access}"]
+    lines += [
+        f"note     annotations of {split}: {' or '.join(paths)}" for split, paths in files.annotations.items()
+    ]
+    if files.labels:
+        lines.append(f"note     list of labels: {' or '.join(files.labels)}")
+    lines.append(f"note     videos: {' or '.join(files.videos)}")
+    return lines
 
 
 def clips_bytes(split: Split) -> int:

@@ -1,4 +1,6 @@
 # The plan, and the few functions that answer a rule's question about its inputs.
+import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from retrace.errors import UserError
 from retrace.plan import config as settings, layout
 from retrace.plan.load import read
 from retrace.plan.page import CostCell
-from retrace.plan.plan import Plan, target
+from retrace.plan.plan import Plan, data_target, target
 
 ROOT = Path()
 
@@ -17,14 +19,28 @@ try:
     CONFIG = settings.check(config, read(ROOT / settings.FILE, ROOT))
     PLAN = Plan(ROOT, CONFIG.scale)
     PLAN.check()
+    LIBRARY = PLAN.library
+    LIBRARY.check()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 # Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
-# Stands in the command and not in params: where the digits lie changes no clip, so a new place re-makes nothing.
-MNIST = shlex.quote(CONFIG.mnist).replace("{", "{{").replace("}", "}}")
+
+def verbatim(text):
+    """The text as one word of a shell command, out of reach of Snakemake's own braces."""
+    return shlex.quote(text).replace("{", "{{").replace("}", "}}")
+
+
+# These stand in commands and not in params: where files lie changes no clip, so a new place re-makes nothing.
+MNIST = verbatim(CONFIG.mnist)
+DATA = verbatim(json.dumps(CONFIG.data))
+
+
+def one_of(names):
+    """The pattern of a wildcard that is one of `names`, or of nothing if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -34,6 +50,9 @@ wildcard_constraints:
     view="[^/]+",
     paper="|".join(PLAN.papers),
     scale=PLAN.scale,
+    collection="v[0-9]+-[0-9a-f]{8}",
+    footage="[0-9a-f]{8}",
+    shard="[0-9]{4}",
 
 
 def clips_of(splits):
@@ -104,4 +123,11 @@ def existing_scores(wildcards):
 
 
 def contact_sheets(wildcards):
-    return [f"{folder}/contact-sheet.png" for folder in PLAN.splits]
+    folders = [*PLAN.splits, *map(layout.collection_folder, PLAN.collections.values())]
+    return [f"{folder}/{layout.SHEET}" for folder in folders]
+
+
+def audits(names):
+    """The audit of each dataset of videos, with all that stands beside it."""
+    folders = [layout.collection_folder(LIBRARY.collection(name)) for name in names]
+    return [f"{folder}/{name}" for folder in folders for name in layout.COLLECTION_FILES]

@@ -91,6 +91,7 @@ rule page:
         layout.CLAIMS,
         f"{layout.LEDGER}.md",
         contact_sheets,
+        audits(PLAN.collections),
     output:
         layout.INDEX,
     log:

@@ -14,6 +14,19 @@ rule tables_now:
         "python -m retrace now --scale {params.scale} > {log} 2>&1"
 
 
+for dataset in LIBRARY.videos:
+
+    rule:
+        name:
+            data_target(dataset)
+        input:
+            audits([dataset]),
+
+    workflow.get_rule(data_target(dataset)).docstring = (
+        f"{LIBRARY.videos[dataset].title}: manifest, stored frames, audit, contact sheet"
+    )
+
+
 for paper, key in all_items():
 
     rule:

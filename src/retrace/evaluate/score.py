@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from retrace.data.clips import Clips
+from retrace.data.frame_order import frame_order
 from retrace.errors import UserError
-from retrace.evaluate.frame_order import frame_order
 from retrace.evaluate.metrics import mean_class_accuracy, top_k
 from retrace.files import atomic, write_text
 from retrace.models import registry

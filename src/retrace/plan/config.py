@@ -8,6 +8,7 @@ from pydantic import Field
 
 from retrace.plan.load import Document, read
 from retrace.plan.mistakes import checked
+from retrace.plan.spec import Fraction, Name
 from retrace.plan.strict import Strict
 
 FILE = "config.yaml"
@@ -18,6 +19,10 @@ class Config(Strict):
 
     scale: str = Field(description="name of a file in scales/, without .yaml")
     mnist: str = Field(description="folder with the MNIST files")
+    data: dict[Name, str] = Field(description="folder with the videos of a dataset, by the dataset's name")
+    max_missing: Fraction = Field(
+        description="share of a dataset's videos that may be missing or broken before its preparation stops"
+    )
 
 
 def check(values: Mapping[str, Any], document: Document) -> Config:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from retrace.errors import UserError
+from retrace.plan.datasets import Dataset
 from retrace.plan.load import Document, Key
 from retrace.plan.mistakes import checked
 from retrace.plan.page import (
     CostCell,
-    Dataset,
     Definition,
     Figure,
     Fragment,

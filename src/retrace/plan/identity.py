@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from retrace.plan.spec import Cnn3d, ConvLstm, Model, Run, Split, TimeSformer, View
+from retrace.plan.video import Collection
 
 
 def canonical(value: Any) -> str:
@@ -33,6 +34,11 @@ def model_label(model: Model) -> str:
 def split_name(split: Split) -> str:
     """Return the folder name of `split` inside its dataset, e.g. ``train-4000-1a2b3c4d``."""
     return f"{split.split}-{split.clips}-{digest(split)}"
+
+
+def collection_name(collection: Collection) -> str:
+    """Return the folder name of `collection` inside its dataset, e.g. ``v1-1a2b3c4d``."""
+    return f"v{collection.version}-{digest(collection)}"
 
 
 def run_name(run: Run) -> str:

@@ -5,12 +5,19 @@ Templates with {wildcards} are what the rules use; the functions fill them in fo
 
 from pathlib import Path
 
-from retrace.plan.identity import run_name, split_name, view_name
+from retrace.plan.identity import collection_name, digest, run_name, split_name, view_name
 from retrace.plan.spec import Run, Split, View
+from retrace.plan.video import Collection, Footage
 
 RESULTS = "results"
+SHEET = "contact-sheet.png"
 
 SPLIT = f"{RESULTS}/data/{{dataset}}/{{split}}"
+COLLECTION = f"{RESULTS}/data/{{dataset}}/{{collection}}"
+SHARD = f"{COLLECTION}/shards/{{shard}}.parquet"
+ORIGINALS = f"{RESULTS}/data/{{dataset}}/originals-{{footage}}"
+MANIFEST_FILES = ("manifest.parquet", "annotations.json")
+COLLECTION_FILES = ("videos.parquet", "audit.json", SHEET)
 RUN = f"{RESULTS}/runs/{{dataset}}/{{run}}"
 VIEW = f"{RUN}/views/{{view}}"
 TRAIN_LOG = f"{RESULTS}/logs/train/{{dataset}}/{{run}}.log"
@@ -23,7 +30,7 @@ CLAIMS = f"{PAGE}/claims.csv"
 LEDGER = f"{PAGE}/ledger"
 PUBLISHED = f"{RESULTS}/published/{{paper}}.csv"
 
-SPLIT_FILES = ("manifest.parquet", "audit.json", "contact-sheet.png", "preview.gif", "clips.npy")
+SPLIT_FILES = ("manifest.parquet", "audit.json", SHEET, "preview.gif", "clips.npy")
 TABLE_SUFFIXES = (".md", ".csv", ".tex")
 FIGURE_SUFFIXES = (".png", ".pdf", ".csv")
 
@@ -31,6 +38,22 @@ FIGURE_SUFFIXES = (".png", ".pdf", ".csv")
 def split_folder(split: Split) -> Path:
     """Return the folder that holds the clips of `split` and what describes them."""
     return Path(SPLIT.format(dataset=split.dataset, split=split_name(split)))
+
+
+def collection_folder(collection: Collection) -> Path:
+    """Return the folder that tells of the videos of `collection`: manifest, shards, audit, contact sheet."""
+    return Path(COLLECTION.format(dataset=collection.dataset, collection=collection_name(collection)))
+
+
+def originals_folder(footage: Footage) -> Path:
+    """Return the folder of generated videos, in the publishers' format. The store has no part in them."""
+    made = digest(footage.model_dump(mode="json", exclude={"store"}))
+    return Path(ORIGINALS.format(dataset=footage.dataset, footage=made))
+
+
+def frames_folder(footage: Footage) -> Path:
+    """Return the folder of stored frames, one file a video, shared by all sets drawn from `footage`."""
+    return Path(RESULTS, "data", footage.dataset, f"frames-{digest(footage)}")
 
 
 def run_folder(run: Run) -> Path:

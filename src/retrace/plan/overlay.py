@@ -5,10 +5,11 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar
 
 from retrace.errors import UserError
+from retrace.plan.datasets import Dataset
 from retrace.plan.expand import Cell, Shelf, agrees, merge
 from retrace.plan.load import Document, Key
 from retrace.plan.mistakes import checked
-from retrace.plan.page import Dataset, Fragment, TrainingPlan
+from retrace.plan.page import Fragment, TrainingPlan
 from retrace.plan.strict import nearest
 
 T = TypeVar("T")

@@ -1,10 +1,10 @@
-"""The types of a paper's page, a dataset's page and a scale: what the YAML files may say."""
+"""The types of a paper's page and of a scale: what the YAML files may say."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
-from retrace.plan.spec import Generator, Model, Name, Protocol
+from retrace.plan.spec import Model, Name, Protocol
 from retrace.plan.strict import Strict, mistake
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
@@ -198,23 +198,6 @@ class Paper(Strict):
     claims: dict[Name, Claim] = {}
 
 
-class Dataset(Strict):
-    """A dataset's page: one version of one dataset."""
-
-    title: str
-    version: PositiveInt
-    origin: str
-    access: str
-    licence: str
-    flip: Literal["forbid", "allow"]
-    classes: tuple[str, ...]
-    frames: PositiveInt
-    side: PositiveInt
-    channels: Literal[1, 3]
-    splits: dict[Literal["train", "val", "test"], PositiveInt]
-    generator: Generator
-
-
 class Shrink(Strict):
     """What a scale changes of one paper. Empty: the paper's own size."""
 
@@ -235,6 +218,9 @@ class Scale(Strict):
     says: str
     comparable: bool = Field(description="whether trained numbers may be compared with the printed ones")
     papers: dict[str, Shrink] = {}
+    stand_ins: dict[Name, Name] = Field(
+        {}, description="the generated dataset that takes the place of one of real videos"
+    )
 
 
 class CostCell(Strict):

@@ -8,13 +8,13 @@ from retrace.errors import UserError
 from retrace.plan.expand import Cell, Shelf, cells_of
 from retrace.plan.identity import canonical, digest, run_name, view_name
 from retrace.plan.layout import split_folder
+from retrace.plan.library import Library
 from retrace.plan.load import Assumption, Key, documents, files, read
 from retrace.plan.mistakes import checked
 from retrace.plan.overlay import Change, changes, check_only, shrunk
 from retrace.plan.page import (
     Claim,
     CostCell,
-    Dataset,
     Figure,
     Paper,
     Scale,
@@ -26,13 +26,14 @@ from retrace.plan.page import (
 from retrace.plan.protocols import extended
 from retrace.plan.spec import Run, Split, View
 from retrace.plan.strict import nearest
+from retrace.plan.video import Collection
 
 
 class Plan:
     """Everything declared, checked against each other, at one scale.
 
-    Attributes: `scale` (name), `overlay` (the scale's page), `papers` and `datasets` (by name,
-    at the papers' own size).
+    Attributes: `scale` (name), `overlay` (the scale's page), `papers` and `datasets` (those of clips; by
+    name, at the papers' own size), `library` (every dataset's page).
     """
 
     def __init__(self, root: Path, scale: str) -> None:
@@ -42,19 +43,18 @@ class Plan:
         pages = {key: extended(page) for key, page in documents(root, "papers").items()}
         self._pages = {key: page for key, (page, _) in pages.items()}
         self._sources = {key: sources for key, (_, sources) in pages.items()}
-        self._dataset_pages = documents(root, "datasets")
+        self.library = Library(root)
+        self.datasets = self.library.clips
         scales = files(root, "scales")
         if scale not in scales:
             raise UserError(f"scales/: there is no scale '{scale}'; {nearest(scale, scales)}")
         self._scale_page = read(scales[scale], root)
         self.overlay = checked(Scale.model_validate, self._scale_page.data, self._scale_page)
-        self.datasets = {
-            key: checked(Dataset.model_validate, page.data, page) for key, page in self._dataset_pages.items()
-        }
         self.papers = {
             key: checked(Paper.model_validate, page.data, page) for key, page in self._pages.items()
         }
         self._check_names()
+        self.library.check_stand_ins(self.overlay.stand_ins, self._scale_page)
         self._full = {key: self._shelf(key) for key in self.papers}
         self._shelves = {key: shrunk(shelf, self._scale_page) for key, shelf in self._full.items()}
         self._cells: dict[tuple[str, str], tuple[Cell, ...]] = {}
@@ -199,6 +199,12 @@ class Plan:
         ]
         return {split_folder(split).as_posix(): split for split in found}
 
+    @cached_property
+    def collections(self) -> dict[str, Collection]:
+        """Every collection of videos that this scale prepares, by the name of its dataset."""
+        names = sorted(set(self.overlay.stand_ins.values()))
+        return {name: self.library.collection(name) for name in names}
+
     def costs(self, paper: str) -> dict[str, CostCell]:
         """Return the cost cells of `paper` by their digest; equal cells are counted once."""
         cells = (cell.definition for key in self.items(paper) for cell in self.cells(paper, key))
@@ -221,7 +227,7 @@ class Plan:
             domains = self.papers[cell.place.paper].views[cell.definition.view].domains
             asked = {domains[name].dataset for name in (cell.definition.domain, cell.definition.over) if name}
             for name in sorted({cell.definition.data, *asked}):
-                found += self._dataset_pages[name].assumptions
+                found += self.library.documents[name].assumptions
         return (*(a for a in page.assumptions if a.key[:2] in used), *found)
 
     def changes(self) -> list[Change]:
@@ -255,14 +261,19 @@ class Plan:
 
     def ledger_fingerprint(self) -> str:
         """Return a digest of every assumption, the cells that rest on it, and what the scale changes."""
-        pages = [*self._pages.values(), *self._dataset_pages.values()]
+        pages = [*self._pages.values(), *self.library.documents.values()]
         cells = [(c.place, c.not_run, c.definition and c.definition.model_dump()) for c in self.all_cells()]
         return digest([[page.assumptions for page in pages], cells, self.overlay.model_dump(mode="json")])
 
     def page_fingerprint(self) -> str:
         """Return a digest of everything on every page: the page to open tells of all of it."""
-        pages = {**self.papers, **self.datasets, "scale": self.overlay}
+        pages = {**self.papers, **self.datasets, **self.library.videos, "scale": self.overlay}
         return digest([self.ledger_fingerprint(), {k: p.model_dump(mode="json") for k, p in pages.items()}])
+
+
+def data_target(dataset: str) -> str:
+    """Return the name under which Snakemake knows the data of a dataset, e.g. ``kinetics_400_data``."""
+    return f"{dataset}_data".replace("-", "_").replace(".", "_")
 
 
 def target(paper: str, key: str) -> str:

@@ -12,11 +12,12 @@ from pydantic import BaseModel
 
 from retrace.files import write_text
 from retrace.plan.config import Config
+from retrace.plan.datasets import DatasetPage
 from retrace.plan.load import ORIGINS, SOURCED
-from retrace.plan.page import Dataset, Paper, Scale
+from retrace.plan.page import Paper, Scale
 
 FOLDER = Path("workflow/schemas")
-KINDS: dict[str, type[BaseModel]] = {"paper": Paper, "dataset": Dataset, "scale": Scale, "config": Config}
+KINDS: dict[str, type[BaseModel]] = {"paper": Paper, "dataset": DatasetPage, "scale": Scale, "config": Config}
 
 Schema = dict[str, Any]
 

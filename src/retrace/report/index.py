@@ -64,6 +64,7 @@ def _context(plan: Plan) -> dict[str, Any]:
         "words": WORDS,
         "claim_words": claims.VERDICTS,
         "splits": [views.split_view(plan, split) for split in plan.splits.values()],
+        "collections": [views.collection_view(plan, found) for found in plan.collections.values()],
         "runs": [_run(results, run) for run in plan.runs.values()],
         "ledger": ledger.entries(plan),
         "shrinks": ledger.shrinks(plan),

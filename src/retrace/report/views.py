@@ -5,20 +5,21 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from retrace.plan.expand import Cell
-from retrace.plan.layout import COSTS, FIGURE, RESULTS, run_folder, split_folder
+from retrace.plan.layout import COSTS, FIGURE, RESULTS, SHEET, collection_folder, run_folder, split_folder
 from retrace.plan.page import Claim, Column, CostCell, Figure, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Split
+from retrace.plan.video import Collection
 from retrace.report import tables, wording
 from retrace.report.claims import Compared, Decision
 from retrace.report.figures import figure_outcomes, why_not_drawn
 from retrace.report.footnotes import Footnotes
 from retrace.report.outcome import Outcome
 from retrace.report.records import Record, table_records, tally
-from retrace.report.results import Results
+from retrace.report.results import Results, read_json
 from retrace.report.verdict import Verdict, verdict
 
 _PIXELS_PER_PIXEL = 1.45
@@ -101,6 +102,26 @@ class SplitView(NamedTuple):
     image: Image | None
 
 
+class SplitCount(NamedTuple):
+    """The videos of one split: stored, by the official annotation, and as the papers print it."""
+
+    split: str
+    kept: int | None
+    expected: int
+    published: int | None
+
+
+class CollectionView(NamedTuple):
+    collection: Collection
+    title: str
+    licence: str
+    folder: str
+    counts: list[SplitCount]
+    audit: dict[str, Any]
+    """The content of audit.json; empty while there is none."""
+    image: Image | None
+
+
 def table_view(plan: Plan, results: Results, paper: str, key: str) -> TableView:
     """Return one table as the page shows it."""
     table = plan.item(paper, key)
@@ -167,8 +188,20 @@ def claim_view(decision: Decision) -> ClaimView:
 def split_view(plan: Plan, split: Split) -> SplitView:
     """Return one split as the page shows it, its contact sheet included if it is there."""
     folder, page = split_folder(split), plan.datasets[split.dataset]
-    sheet = image(plan.root / folder / "contact-sheet.png")
+    sheet = image(plan.root / folder / SHEET)
     return SplitView(split, page.title, page.licence, link(folder), sheet)
+
+
+def collection_view(plan: Plan, collection: Collection) -> CollectionView:
+    """Return one collection of videos as the page shows it, its contact sheet included if it is there."""
+    page, folder = plan.library.videos[collection.dataset], collection_folder(collection)
+    audit = read_json(plan.root / folder / "audit.json") or {}
+    counts = [
+        SplitCount(name, audit["splits"][name]["kept"] if audit else None, split.videos, split.published)
+        for name, split in page.splits.items()
+    ]
+    sheet = image(plan.root / folder / SHEET)
+    return CollectionView(collection, page.title, page.licence, link(folder), counts, audit, sheet)
 
 
 def image(path: Path) -> Image | None:

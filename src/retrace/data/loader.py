@@ -1,0 +1,160 @@
+"""From stored frames to batches of clips, in worker processes.
+
+x_BTCHW: Batch, Time (frames), Channels, Height, Width; uint8 until the device. What a clip looks like
+depends on (run seed, epoch, number of the video) alone: the stream is the same for any number of
+workers, after a resume, and whichever rank asks for it.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from retrace.data.decode import decode
+from retrace.data.frame_order import Order, frame_order
+from retrace.data.sampling import test_indices, train_indices
+from retrace.data.shards import read_rows
+from retrace.data.transforms import test_crops, train_transform
+from retrace.errors import UserError
+from retrace.plan.clip import Flips, TestClip, TrainClip
+
+_AHEAD = 2
+"""Batches a worker may be ahead of the trainer: more would only fill memory."""
+
+
+class Videos:
+    """The stored videos of one split: `ids`, `labels_N` (int64), and where and how long each is.
+
+    Raises UserError where videos.parquet is missing, damaged or has no video of the split.
+    """
+
+    def __init__(self, folder: Path, split: str, frames: Path) -> None:
+        rows = read_rows(folder / "videos.parquet")
+        rows = rows.filter(pc.equal(rows["split"], split))
+        if not rows.num_rows:
+            raise UserError(f"{folder / 'videos.parquet'} has no video of split '{split}'.")
+        self.ids: list[str] = rows["id"].to_pylist()
+        self.labels_N = rows["label"].combine_chunks().fill_null(-1).to_numpy().astype(np.int64)
+        self.n_frames_N = rows["frames"].combine_chunks().to_numpy()
+        self.fps_N = rows["fps"].combine_chunks().to_numpy()
+        # an arrow array, not a list: counting references to its strings would copy it into every worker
+        self._files = rows["file"].combine_chunks()
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, index: int) -> Path:
+        """Return the file with the frames of one video."""
+        return self._frames / self._files[index].as_py()
+
+
+class Batch(NamedTuple):
+    """Clips of some videos: `indices_B` are the numbers of the videos in their split."""
+
+    indices_B: np.ndarray
+    x: torch.Tensor
+    labels_B: torch.Tensor
+
+
+class Train(Dataset):
+    """Training clips: item (epoch, indices) is a Batch with x_BTCHW, one clip a video."""
+
+    def __init__(self, videos: Videos, clip: TrainClip, flips: Flips, seed: int) -> None:
+        self.videos, self.clip, self.flips, self.seed = videos, clip, flips, seed
+
+    def __getitem__(self, item: tuple[int, np.ndarray]) -> Batch:
+        epoch, indices_B = item
+        clips, labels = zip(*(self._clip(epoch, int(index)) for index in indices_B), strict=True)
+        return Batch(indices_B, torch.stack(clips), torch.tensor(labels))
+
+    def _clip(self, epoch: int, index: int) -> tuple[torch.Tensor, int]:
+        videos = self.videos
+        rng = np.random.default_rng([self.seed, epoch, index])
+        chosen = train_indices(self.clip.sampling, int(videos.n_frames_N[index]), videos.fps_N[index], rng)
+        x_TCHW = torch.from_numpy(decode(videos.path(index), chosen)).permute(0, 3, 1, 2)
+        return train_transform(self.clip, x_TCHW, rng, int(videos.labels_N[index]), self.flips)
+
+
+class Test(Dataset):
+    """Every view of each video: item (_, indices) is a Batch with x_BVTCHW, V = crops x clips.
+
+    Crops are outermost, as in the authors' code; the frames of each clip are shown in `order`.
+    """
+
+    def __init__(self, videos: Videos, clip: TestClip, order: Order) -> None:
+        self.videos, self.clip, self.order = videos, clip, order
+
+    def __getitem__(self, item: tuple[int, np.ndarray]) -> Batch:
+        _, indices_B = item
+        x_BVTCHW = torch.stack([self._views(int(index)) for index in indices_B])
+        return Batch(indices_B, x_BVTCHW, torch.from_numpy(self.videos.labels_N[indices_B]))
+
+    def _views(self, index: int) -> torch.Tensor:
+        videos = self.videos
+        n_frames, fps, sampling = int(videos.n_frames_N[index]), videos.fps_N[index], self.clip.sampling
+        chosen_MT = test_indices(sampling, n_frames, fps, self.clip.clips)
+        chosen_MT = chosen_MT[:, frame_order(self.order, sampling.frames, videos.ids[index])]
+        frames = torch.from_numpy(decode(videos.path(index), chosen_MT.ravel())).permute(0, 3, 1, 2)
+        crops_VNCHW = test_crops(self.clip, frames)  # N = clips x frames
+        return crops_VNCHW.unflatten(1, chosen_MT.shape).flatten(0, 1)
+
+
+class Loader:
+    """Batches in order, made ahead of time by `workers` processes (0: by this one).
+
+    Attributes: `waited_s` and `seconds`, how long the consumer waited for clips, of how long in all.
+    """
+
+    def __init__(self, clips: Train | Test, workers: int, *, pin_memory: bool = False) -> None:
+        self._plan: list[tuple[int, np.ndarray]] = []
+        self._loader = DataLoader(
+            _Forgiving(clips),
+            batch_size=None,
+            sampler=self._plan,
+            num_workers=workers,
+            prefetch_factor=_AHEAD if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=pin_memory,
+        )
+        self.waited_s = self.seconds = 0.0
+
+    def epoch(self, batches: Sequence[np.ndarray], epoch: int = 0) -> Iterator[Batch]:
+        """Yield the Batch of each array of video numbers. Raises UserError with the path of a broken file."""
+        self._plan[:] = [(epoch, batch) for batch in batches]
+        asked = time.perf_counter()
+        for batch in self._loader:
+            self.waited_s += time.perf_counter() - asked
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+            again = time.perf_counter()
+            self.seconds += again - asked
+            asked = again
+
+    def waiting_share(self) -> float:
+        """Return the share of the time so far in which the consumer waited for clips."""
+        return self.waited_s / self.seconds if self.seconds else 0.0
+
+
+def of_rank(batches: Sequence[np.ndarray], rank: int, ranks: int) -> list[np.ndarray]:
+    """Return the part of each global batch that one of `ranks` devices takes; together they are the batch."""
+    return [np.array_split(batch, ranks)[rank] for batch in batches]
+
+
+class _Forgiving(Dataset):
+    """Hands a user's error over as a value: raised in a worker it would arrive wrapped in a traceback."""
+
+    def __init__(self, clips: Train | Test) -> None:
+        self.clips = clips
+
+    def __getitem__(self, item: tuple[int, np.ndarray]) -> Batch | UserError:
+        try:
+            return self.clips[item]
+        except UserError as error:
+            return error

@@ -1,0 +1,1 @@
+"""The official annotations, one module per format."""

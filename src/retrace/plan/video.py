@@ -1,0 +1,107 @@
+"""What is computed from videos: collections, how their frames are stored, how clips are taken.
+
+Like `spec`, these types are hashed and have no defaults; where a user keeps the files has no place here.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from retrace.plan.spec import Fraction, Name
+from retrace.plan.strict import Strict
+
+SplitName = Literal["train", "val", "test"]
+FlipRule = Literal["forbid", "allow", "relabel"]
+Format = Literal["kinetics", "something-v1", "something-v2", "moments", "diving48"]
+
+
+class H264(Strict):
+    """Short closed groups of pictures without B-frames: small files, and any frame is near a key frame."""
+
+    name: Literal["h264"]
+    crf: Annotated[int, Field(ge=0, le=51)] = Field(description="constant rate factor, 0 is lossless")
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"]
+    keyframe_interval: PositiveInt = Field(description="frames from one key frame to the next")
+
+
+class Mjpeg(Strict):
+    """Every frame a JPEG: the practice of the papers, large files."""
+
+    name: Literal["mjpeg"]
+    qscale: Annotated[int, Field(ge=1, le=31)] = Field(description="FFmpeg's quantiser scale, 1 is best")
+
+
+Codec = Annotated[H264 | Mjpeg, Field(discriminator="name")]
+
+
+class Store(Strict):
+    """How the frames of every video are stored: one file a video."""
+
+    short_side: PositiveInt = Field(description="pixels of the shorter side, the aspect is kept")
+    codec: Codec
+
+
+Even = Annotated[int, Field(ge=16, multiple_of=2)]
+"""A side in pixels that every codec takes."""
+
+
+class Scene(Strict):
+    """What the generators of videos have in common. `frames` is the range of a video's length."""
+
+    seed: NonNegativeInt = Field(description="the dataset seed; a video also depends on its split and index")
+    frames: tuple[PositiveInt, PositiveInt] = Field(description="shortest and longest video")
+    width: Even
+    height: Even
+    fps: tuple[PositiveInt, ...] = Field(min_length=1, description="a video has one of these frame rates")
+    clutter: NonNegativeInt = Field(description="objects that move about and mean nothing")
+
+
+class Motion(Scene):
+    """Classes that differ by the order of what happens alone: a single frame carries nothing."""
+
+    kind: Literal["motion"]
+
+
+class Appearance(Scene):
+    """Classes that differ by what is to be seen: a single frame is enough."""
+
+    kind: Literal["appearance"]
+
+
+class Divers(Scene):
+    """An articulated figure that dives into a textured pool, with known instance masks and boxes."""
+
+    kind: Literal["divers"]
+    pairs: Fraction = Field(description="share of the videos with two divers")
+    labelled: NonNegativeInt = Field(description="training videos of which one frame has its masks written")
+
+
+VideoGenerator = Annotated[Motion | Appearance | Divers, Field(discriminator="kind")]
+
+
+class Footage(Strict):
+    """The videos of one dataset version and how their frames are stored: shared by all sets made of it."""
+
+    dataset: Name
+    version: PositiveInt
+    format: Format
+    generator: VideoGenerator | None
+    videos: dict[SplitName, NonNegativeInt] | None = Field(description="how many to generate of each split")
+    store: Store
+
+
+class Collection(Strict):
+    """One version of one dataset of videos: which classes of which footage, in the order of the labels."""
+
+    dataset: Name
+    version: PositiveInt
+    classes: tuple[str, ...]
+    per_class: dict[SplitName, PositiveInt] | None = Field(
+        description="the most videos kept of a class, the first by a draw with `seed`; none: all"
+    )
+    seed: NonNegativeInt | None
+    flip: FlipRule = Field(
+        description="whether a mirrored video keeps its class, takes its partner's, or is none"
+    )
+    mirror: tuple[tuple[str, str], ...] = Field(description="for `relabel`: the pairs that a flip swaps")
+    footage: Footage

@@ -1,0 +1,197 @@
+"""What the verbs of the command line do. Each imports what it needs only when it runs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from retrace.errors import UserError
+
+ROOT = Path()
+
+
+def _plan(options: argparse.Namespace):  # the type would import the plan for every verb
+    from retrace.plan.config import load
+    from retrace.plan.plan import Plan
+
+    return Plan(ROOT, options.scale or load(ROOT).scale)
+
+
+def _names(options: argparse.Namespace) -> tuple[str, str]:
+    paper, slash, item = options.item.partition("/")
+    if not slash:
+        raise UserError(f"'{options.item}' names no table or figure; expected PAPER/ITEM, e.g. rac/table-8")
+    return paper, item
+
+
+def _written(options: argparse.Namespace) -> Path:
+    """Return the spec's path. If it is not there yet, all specs of the scale are written."""
+    if not options.spec.exists():
+        specs(options)
+    return options.spec
+
+
+def specs(options: argparse.Namespace) -> None:
+    from retrace.plan.specs import write
+
+    write(_plan(options))
+
+
+def generate(options: argparse.Namespace) -> None:
+    from retrace.data.make import make_split
+    from retrace.plan.config import load
+    from retrace.plan.specs import read_split
+
+    make_split(read_split(_written(options)), options.spec.parent, options.mnist or Path(load(ROOT).mnist))
+
+
+def synthesize(options: argparse.Namespace) -> None:
+    _preparation(options).synthesize()
+
+
+def manifest(options: argparse.Namespace) -> None:
+    _preparation(options).manifest()
+
+
+def subsample(options: argparse.Namespace) -> None:
+    _preparation(options).subsample()
+
+
+def extract(options: argparse.Namespace) -> None:
+    _preparation(options).extract(options.shard)
+
+
+def audit(options: argparse.Namespace) -> None:
+    _preparation(options).audit()
+
+
+def _preparation(options: argparse.Namespace):  # as above
+    from retrace.data.prepare import Preparation
+    from retrace.plan.config import load
+    from retrace.plan.library import Library
+
+    config = load(ROOT)
+    folders = config.data if options.data is None else options.data
+    share = config.max_missing if options.max_missing is None else options.max_missing
+    return Preparation(Library(ROOT), options.dataset, folders, share)
+
+
+def train(options: argparse.Namespace) -> None:
+    from retrace.plan.specs import read_run
+    from retrace.train.loop import train
+
+    train(read_run(_written(options)), options.spec.parent, minutes=options.minutes)
+
+
+def score(options: argparse.Namespace) -> None:
+    from retrace.evaluate.score import score
+    from retrace.plan.specs import read_run, read_view
+
+    folder = _written(options).parents[2]
+    score(read_run(folder / "spec.json"), folder, read_view(options.spec), options.spec.parent)
+
+
+def cost(options: argparse.Namespace) -> None:
+    from retrace.cost.paper import write
+    from retrace.plan.plan import Plan
+
+    write(Plan(ROOT, "paper"), options.paper)
+
+
+def table(options: argparse.Namespace) -> None:
+    from retrace.report import tables
+
+    tables.render(_plan(options), *_names(options))
+
+
+def figure(options: argparse.Namespace) -> None:
+    from retrace.report import figures
+
+    figures.render(_plan(options), *_names(options))
+
+
+def claims(options: argparse.Namespace) -> None:
+    from retrace.report import claims
+
+    claims.render(_plan(options))
+
+
+def ledger(options: argparse.Namespace) -> None:
+    from retrace.report import ledger
+
+    ledger.render(_plan(options))
+
+
+def page(options: argparse.Namespace) -> None:
+    from retrace.report import index
+
+    index.render(_plan(options))
+
+
+def now(options: argparse.Namespace) -> None:
+    from retrace.report import claims, figures, index, ledger, tables
+
+    plan = _plan(options)
+    for paper, content in plan.papers.items():
+        for key in content.tables:
+            tables.render(plan, paper, key)
+        for key in content.figures:
+            figures.render(plan, paper, key)
+    claims.render(plan)
+    ledger.render(plan)
+    index.render(plan)
+
+
+def list_(options: argparse.Namespace) -> None:
+    from retrace.plan.listing import cells, runs
+
+    plan = _plan(options)
+    print(cells(plan, *_names(options)) if options.item else runs(plan))
+
+
+def why(options: argparse.Namespace) -> None:
+    from retrace.report.why import explain
+
+    print(explain(_plan(options), options.item, options.words))
+
+
+def status(options: argparse.Namespace) -> None:
+    from retrace.report.status import report
+
+    print(report(_plan(options)))
+
+
+def doctor(options: argparse.Namespace) -> None:
+    from retrace.doctor import examine, examine_data
+
+    if not options.what:
+        found = examine(_plan(options), ROOT)
+    elif options.what[0] == "data" and len(options.what) == 2:
+        options.dataset = options.what[1]
+        found = examine_data(_preparation(options))
+    else:
+        raise UserError(
+            f"'{' '.join(options.what)}' is not understood; expected: retrace doctor data DATASET"
+        )
+    print(found)
+    if any(line.startswith("missing") for line in found.splitlines()):
+        sys.exit(1)
+
+
+def unlock(options: argparse.Namespace) -> None:
+    from retrace.unlock import unlock
+
+    unlock(ROOT)
+
+
+def publish(options: argparse.Namespace) -> None:
+    from retrace.plan.plan import Plan
+    from retrace.plan.specs import read_run
+    from retrace.report.publish import publish
+
+    print("\n".join(publish(Plan(ROOT, "paper"), read_run(options.spec))))
+
+
+def schemas(options: argparse.Namespace) -> None:
+    from retrace.plan.schemas import write
+
+    write(ROOT)
