@@ -28,7 +28,7 @@ from retrace.data.prepare import Preparation
 from retrace.plan.library import Library
 
 ROOT = Path(__file__).resolve().parent.parent
-FRAMES, BATCH, EPOCHS, RATE = 16, 24, 20, 4e-3
+FRAMES, BATCH, EPOCHS, RATE = 8, 24, 40, 4e-3
 SHRINK = 2
 """Stored frames are 72 x 96; 36 x 48 is enough."""
 
@@ -138,9 +138,8 @@ def main() -> None:
                     right = int((model(held_NTCHW).argmax(1) == truth_N).sum())
                 low, high = binomtest(right, len(truth_N)).proportion_ci(method="wilson")
                 share, chance = right / len(truth_N), 1 / (int(label_N.max()) + 1)
-                print(
-                    f"{name:11} {title:10} {share:6.1%} ({low:.1%} to {high:.1%})   {chance:6.1%}   {seconds:6.1f}"
-                )
+                top1 = f"{share:6.1%} ({low:.1%} to {high:.1%})"
+                print(f"{name:11} {title:10} {top1:25} {chance:6.1%}   {seconds:10.1f}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ PAGE = {
 def write_page(root: Path, name: str = "tiny", **changes: object) -> Path:
     """Write the page of a small dataset and its list of classes below `root`."""
     names = "".join(f"{name}\n" for name in CLASSES)
-    page = PAGE | {"classes": PAGE["classes"] | {"sha256": hashlib.sha256(names.encode()).hexdigest()}} | changes
+    page = (
+        PAGE | {"classes": PAGE["classes"] | {"sha256": hashlib.sha256(names.encode()).hexdigest()}} | changes
+    )
     (root / "datasets/classes").mkdir(parents=True, exist_ok=True)
     (root / "datasets/classes/tiny.txt").write_text(names)
     (root / f"datasets/{name}.yaml").write_text(yaml.safe_dump(page, sort_keys=False))
@@ -53,7 +55,7 @@ def video_id(index: int) -> str:
 
 
 def write_videos(folder: Path, videos: int = 12) -> Path:
-    """Write annotations and `videos` files in Kinetics' layout: a quarter for validation, each a bit longer."""
+    """Write annotations and `videos` files in Kinetics' layout: every fourth for validation."""
     for split in ("train", "val"):
         mine = [index for index in range(videos) if (index % 4 == 3) == (split == "val")]
         (folder / split).mkdir(parents=True)

@@ -126,7 +126,9 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path, tmp_path):
         extract(source, tmp_path / "out" / "stored.mp4", H264_128, fps=25)
 
 
-@pytest.mark.parametrize("kind", ["b-frames.mp4", "vp9.webm", "mpeg4.avi", "mjpeg.avi", "hevc.mp4"])
+@pytest.mark.parametrize(
+    "kind", ["b-frames.mp4", "vp9.webm", "mpeg4.avi", "mjpeg.avi", "hevc.mp4", "fragmented.mp4"]
+)
 def test_flipped_bits_give_a_whole_file_or_a_reason(folder: Path, tmp_path, kind: str):
     data = np.frombuffer(make(folder, kind).read_bytes(), np.uint8)
     for seed in range(12):

@@ -20,6 +20,7 @@ ENCODED = {
     "vp9.webm": VP9,
     "hidden-frames.webm": ["-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-b:v", "300k"],
     "mpeg4.avi": ["-c:v", "mpeg4", "-bf", "2", "-q:v", "3"],
+    "h264.avi": [*X264, "-bf", "3", "-b_strategy", "0"],
     "mjpeg.avi": ["-c:v", "mjpeg", "-q:v", "3"],
     "ten-bit.mkv": [*X264, "-preset", "medium", "-pix_fmt", "yuv420p10le"],
     "full-range.mp4": [*X264, "-pix_fmt", "yuvj420p"],

@@ -70,8 +70,12 @@ class Train(Dataset):
 
     def __getitem__(self, item: tuple[int, np.ndarray]) -> Batch:
         epoch, indices_B = item
-        clips, labels = zip(*(self._clip(epoch, int(index)) for index in indices_B), strict=True)
-        return Batch(indices_B, torch.stack(clips), torch.tensor(labels))
+        side = self.clip.side
+        x_BTCHW = torch.empty((len(indices_B), self.clip.sampling.frames, 3, side, side), dtype=torch.uint8)
+        labels_B = torch.empty(len(indices_B), dtype=torch.int64)
+        for place, index in enumerate(indices_B):
+            x_BTCHW[place], labels_B[place] = self._clip(epoch, int(index))
+        return Batch(indices_B, x_BTCHW, labels_B)
 
     def _clip(self, epoch: int, index: int) -> tuple[torch.Tensor, int]:
         videos = self.videos
@@ -108,6 +112,9 @@ class Test(Dataset):
 class Loader:
     """Batches in order, made ahead of time by `workers` processes (0: by this one).
 
+    The processes live as long as an epoch: forking is cheap, and those that outlive it are not told when
+    an error ends the program (torch then waits five seconds for each).
+
     Attributes: `waited_s` and `seconds`, how long the consumer waited for clips, of how long in all.
     """
 
@@ -119,7 +126,6 @@ class Loader:
             sampler=self._plan,
             num_workers=workers,
             prefetch_factor=_AHEAD if workers else None,
-            persistent_workers=workers > 0,
             pin_memory=pin_memory,
         )
         self.waited_s = self.seconds = 0.0
@@ -157,4 +163,4 @@ class _Forgiving(Dataset):
         try:
             return self.clips[item]
         except UserError as error:
-            return error
+            return UserError(str(error))  # whatever kind it was: this one can travel between processes

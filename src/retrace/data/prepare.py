@@ -30,7 +30,8 @@ class Preparation:
 
     def __init__(self, library: Library, name: str, folders: Mapping[str, str], max_missing: float) -> None:
         library.require_videos(name)
-        self.name, self.page, self.whole = name, library.videos[name], library.whole(name)
+        self.library, self.name = library, name
+        self.page, self.whole = library.videos[name], library.whole(name)
         self.files: VideoDataset = library.page(name)
         self.collection: Collection = library.collection(name)
         self.whole_collection = library.collection(self.whole)
@@ -58,12 +59,19 @@ class Preparation:
         write_text(self.originals / "complete.json", json.dumps(self.collection.footage.videos) + "\n")
 
     def manifest(self) -> None:
-        """Read the annotations and find the videos (of a subset: choose them from the whole)."""
+        """Read the annotations and find the videos."""
+        if self.name != self.whole:
+            raise UserError(
+                f"{self.name} is made of {self.whole}: `retrace subsample {self.name}` chooses its videos"
+            )
+        manifests.build_manifest(self.collection, self.files, self.data_root(), self.folder)
+
+    def subsample(self) -> None:
+        """Choose the videos of a mini set from the manifest of its whole."""
         if self.name == self.whole:
-            manifests.build_manifest(self.collection, self.files, self.data_root(), self.folder)
-        else:
-            whole = collection_folder(self.whole_collection) / "manifest.parquet"
-            subsets.subsample(self.collection, whole, self.folder, self.page.splits)
+            raise UserError(f"{self.name} is a whole: `retrace manifest {self.name}` finds its videos")
+        whole = self.library.root / collection_folder(self.whole_collection) / "manifest.parquet"
+        subsets.subsample(self.collection, whole, self.folder, self.page.splits)
 
     def dry_manifest(self, folder: Path) -> dict[str, Any]:
         """Do what `manifest` does, in `folder` and from the user's files alone; return annotations.json."""

@@ -24,7 +24,7 @@ from retrace.errors import UserError
 CONTAINERS = "mov,matroska,avi,flv,asf,mpeg,mpegts,ogg"
 MAX_PIXELS = 1 << 26  # 8192 x 8192; a damaged header may claim far more than there is memory
 ONE_FRAME_A_PACKET = {"h264", "hevc", "vp9", "av1", "mjpeg"}  # others hide or repeat pictures at will
-ENOUGH_FOR_A_HEADER = 64
+JPEG_END, WITHIN = b"\xff\xd9", 64  # the mark stands in the last bytes; padding may follow
 
 
 class BrokenVideo(UserError):
@@ -129,7 +129,7 @@ def pictures(folder: Path, files: list[Path]) -> Iterator[VideoFrame]:
             data = file.read_bytes()
             frames = decoder.decode(av.Packet(data))
         # the decoder fills up what was cut off, so look for the end mark
-        if len(frames) != 1 or frames[0].is_corrupt or b"\xff\xd9" not in data[-ENOUGH_FOR_A_HEADER:]:
+        if len(frames) != 1 or frames[0].is_corrupt or JPEG_END not in data[-WITHIN:]:
             raise BrokenVideo(folder, f"{file.name} is damaged or cut off")
         yield frames[0]
 
@@ -142,31 +142,32 @@ def _read_file(path: Path) -> Iterator[VideoFrame]:
 def frames_of(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Yield all frames of a stream just opened, and check that none is missing."""
     promised = _promised(path, container, stream)
-    shown_at: list[int | None] = []  # the packets that are to become a frame
-    count, first, last, interlaced = 0, None, -1, False
-    for packet in container.demux(stream):
-        if packet.is_corrupt:
-            raise BrokenVideo(path, f"is damaged or cut off after {count} frames")
-        if packet.size:
-            promised -= 1
-            last = max(last, packet.dts if packet.dts is not None else -1)
-            if not packet.is_discard:
-                shown_at.append(packet.pts)
-        with explained(path, f"is damaged after {count} frames"):
-            frames = packet.decode()
-        for frame in frames:
-            if frame.is_corrupt:
-                raise BrokenVideo(path, f"frame {count} is damaged")
-            first = frame.pts if count == 0 else first
-            count, interlaced = count + 1, interlaced or frame.interlaced_frame
-            yield frame
-    if container.format.name == "avi":  # there the time stamp counts the frames
+    shown_at: list[int | None] = []  # for every packet that is to become a frame
+    count, begin, last, interlaced = 0, None, -1, False
+    avi = container.format.name == "avi"  # there a time stamp is a count of frames, in the order of decoding
+    with explained(path, "is damaged"):
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise BrokenVideo(path, f"is damaged or cut off after {count} frames")
+            if packet.size:
+                promised -= 1
+                begin = packet.pts if begin is None else begin
+                last = max(last, packet.dts if packet.dts is not None else 0)
+                shown_at += [] if packet.is_discard else [packet.pts]
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise BrokenVideo(path, f"frame {count} is damaged")
+                if avi:
+                    frame.pts = count
+                count, interlaced = count + 1, interlaced or frame.interlaced_frame
+                yield frame
+    if avi:
         promised = stream.frames - 1 - last
     if promised > 0:
         raise BrokenVideo(path, f"is damaged or cut off: {promised} frames are missing")
-    # Pictures before the first that can be decoded belong to what was cut away before them: no player
-    # shows them. The two fields of an interlaced frame may come in a packet each.
-    due = sum(None not in (first, pts) and pts >= first for pts in shown_at)
+    # What is shown before the first key frame needs what was cut away before it: no player shows that. The
+    # two fields of an interlaced frame may come in a packet each.
+    due = sum(None not in (begin, pts) and pts >= begin for pts in shown_at)
     if count < due and stream.codec_context.name in ONE_FRAME_A_PACKET and not interlaced:
         raise BrokenVideo(path, f"is damaged: {count} of {due} frames can be decoded")
 

@@ -3,12 +3,12 @@
 Like `spec`, these types are hashed and have no defaults; where a user keeps the files has no place here.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from retrace.plan.spec import Fraction, Name
-from retrace.plan.strict import Strict
+from retrace.plan.strict import Strict, mistake
 
 SplitName = Literal["train", "val", "test"]
 FlipRule = Literal["forbid", "allow", "relabel"]
@@ -54,6 +54,12 @@ class Scene(Strict):
     height: Even
     fps: tuple[PositiveInt, ...] = Field(min_length=1, description="a video has one of these frame rates")
     clutter: NonNegativeInt = Field(description="objects that move about and mean nothing")
+
+    @model_validator(mode="after")
+    def _shortest_first(self) -> Self:
+        if self.frames[0] > self.frames[1]:
+            raise mistake("the shortest length comes first", "frames")
+        return self
 
 
 class Motion(Scene):

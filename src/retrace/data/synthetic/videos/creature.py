@@ -42,7 +42,9 @@ class Creature:
         x_TSS, y_TSS = drawing.turned(window, self.angle_T)
         outside_TSS = self._outline(x_TSS / radius_T11, y_TSS / radius_T11) * radius_T11
         glow_T11 = self.glow_T[:, None, None].astype(np.float32)
-        drawing.over(video_T3HW, window, drawing.coverage(outside_TSS), self._skin(window, outside_TSS, glow_T11))
+        drawing.over(
+            video_T3HW, window, drawing.coverage(outside_TSS), self._skin(window, outside_TSS, glow_T11)
+        )
         self._face(video_T3HW, window, x_TSS / radius_T11, y_TSS / radius_T11, radius_T11)
 
     def _halo(self, video_T3HW: np.ndarray, centre_T2: np.ndarray) -> None:
@@ -51,7 +53,12 @@ class Creature:
         window = drawing.patch(centre_T2, 2.7 * self.radius_T.max())
         far_TSS = np.hypot(window.x_T1S, window.y_TS1) / radius_T11
         fade_TSS = np.clip(1.6 - 0.6 * far_TSS, 0, 1)
-        drawing.over(video_T3HW, window, 0.8 * self.shine_T[:, None, None].astype(np.float32) * fade_TSS**2, self.light_T3[..., None, None])
+        drawing.over(
+            video_T3HW,
+            window,
+            0.8 * self.shine_T[:, None, None].astype(np.float32) * fade_TSS**2,
+            self.light_T3[..., None, None],
+        )
 
     def _outline(self, u_TSS: np.ndarray, v_TSS: np.ndarray) -> np.ndarray:
         """Return the distance from the edge in radii, exact for a circle."""
@@ -66,7 +73,12 @@ class Creature:
         return np.clip(colour_T3SS, 0, 1)
 
     def _face(
-        self, video_T3HW: np.ndarray, window: drawing.Patch, u_TSS: np.ndarray, v_TSS: np.ndarray, radius_T11: np.ndarray
+        self,
+        video_T3HW: np.ndarray,
+        window: drawing.Patch,
+        u_TSS: np.ndarray,
+        v_TSS: np.ndarray,
+        radius_T11: np.ndarray,
     ) -> None:
         side_TSS = np.abs(u_TSS)
         eye_TSS = drawing.coverage((np.hypot(side_TSS - 0.36, v_TSS + 0.2) - 0.24) * radius_T11)
@@ -82,4 +94,6 @@ class Creature:
         height_T11 = (self.lift_T / self.radius_T)[:, None, None].astype(np.float32)
         wide_T11 = self.radius_T[:, None, None].astype(np.float32) * (0.9 + 0.12 * height_T11)
         far_TSS = np.hypot(window.x_T1S / wide_T11, window.y_TS1 / (0.3 * wide_T11))
-        drawing.over(video_T3HW, window, 0.5 / (1 + 0.5 * height_T11) * drawing.coverage(far_TSS - 0.9, 0.4), _INK)
+        drawing.over(
+            video_T3HW, window, 0.5 / (1 + 0.5 * height_T11) * drawing.coverage(far_TSS - 0.9, 0.4), _INK
+        )

@@ -44,7 +44,14 @@ _HEAD_FIRST = Pose(toes=0.0, left_arm=np.pi, right_arm=np.pi, spread=-0.12)
 _FEET_FIRST = Pose(toes=0.0)
 POSITIONS = {
     "TUCK": Pose(
-        hip=2.25, knee=2.45, curl=0.75, left_arm=1.0, right_arm=1.0, left_elbow=0.5, right_elbow=0.5, spread=0.15
+        hip=2.25,
+        knee=2.45,
+        curl=0.75,
+        left_arm=1.0,
+        right_arm=1.0,
+        left_elbow=0.5,
+        right_elbow=0.5,
+        spread=0.15,
     ),
     "PIKE": Pose(hip=2.3, toes=0.0, curl=0.5, left_arm=2.0, right_arm=2.0, spread=0.0),
     "STR": Pose(hip=-0.12, toes=0.0, curl=-0.15, left_arm=1.75, right_arm=1.75, spread=1.1),

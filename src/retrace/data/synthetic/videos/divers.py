@@ -90,15 +90,11 @@ def masks(jump: Jump) -> np.ndarray:
 
 
 def boxes(masks_THW: np.ndarray) -> np.ndarray:
-    """Return the first and last column and row of each mask, (..., 4) as x0, y0, x1, y1; -1 where it is empty."""
-    columns, rows = masks_THW.any(-2), masks_THW.any(-1)
-    ends = [
-        side
-        for line in (columns, rows)
-        for side in (line.argmax(-1), line.shape[-1] - 1 - line[..., ::-1].argmax(-1))
-    ]
-    x0, x1, y0, y1 = ends
-    return np.where(rows.any(-1)[..., None], np.stack([x0, y0, x1, y1], axis=-1), -1)
+    """Return x0, y0, x1, y1 of each mask, (..., 4): its first and last column and row; -1 if it is empty."""
+    lines = (masks_THW.any(-2), masks_THW.any(-1))
+    first = [line.argmax(-1) for line in lines]
+    last = [line.shape[-1] - 1 - line[..., ::-1].argmax(-1) for line in lines]
+    return np.where(lines[0].any(-1)[..., None], np.stack([*first, *last], axis=-1), -1)
 
 
 @dataclass(frozen=True)
@@ -113,6 +109,7 @@ class _Stage:
 
 
 def _stage(rng: np.random.Generator, jump: Jump) -> _Stage:
+    """Draw the dive itself; what `rng` gives after that is for the scenery."""
     scene, frames = jump.scene, jump.frames
     body = scene.height * rng.uniform(0.35, 0.42)
     platform, rise, way = rng.uniform(1.7, 2.3), rng.uniform(0.3, 0.45), int(rng.choice([-1, 1]))
@@ -123,7 +120,9 @@ def _stage(rng: np.random.Generator, jump: Jump) -> _Stage:
     edge = scene.width * (0.5 - way * rng.uniform(0.12, 0.24))
     surface = round((platform + 1.35 + rise) * body)
     apart_D2 = np.array([[0, 0], [way * rng.uniform(0.3, 0.6), -0.12]])[: jump.divers] * body
-    towers = tuple(pool.Tower(np.array([edge, surface - platform * body]) + apart, -way) for apart in apart_D2[::-1])
+    towers = tuple(
+        pool.Tower(np.array([edge, surface - platform * body]) + apart, -way) for apart in apart_D2[::-1]
+    )
     place = pool.Place(
         width=scene.width,
         height=max(surface + round(0.22 * scene.height), scene.height),
@@ -139,7 +138,9 @@ def _stage(rng: np.random.Generator, jump: Jump) -> _Stage:
         water = surface + apart_2[1]
         place_T2 = np.array([edge, surface]) + apart_2 + path.place_T2 * [way * body, -body]
         place_T2[:, 1] -= camera_T
-        figures.append(_figure(rng, path, attributes(jump.name).facing * way, place_T2, body, yaw, water - camera_T))
+        figures.append(
+            _figure(rng, path, attributes(jump.name).facing * way, place_T2, body, yaw, water - camera_T)
+        )
         entry_T2 = np.stack([np.full(frames, place_T2[-1, 0]), water - camera_T], axis=1)
         splashes.append(pool.splash(rng, entry_T2, since_T, 0.75 * body))
     return _Stage(place, camera_T, tuple(figures), tuple(splashes))

@@ -82,14 +82,21 @@ def disc(video_T3HW: np.ndarray, centre_T2: np.ndarray, radius: float, colour: n
     over(video_T3HW, window, alpha_TSS, np.clip(shade_TSS[:, None] * colour[:, None, None], 0, 1))
 
 
-def box(video_T3HW: np.ndarray, centre_T2: np.ndarray, half: float, angle_T: np.ndarray, colour: np.ndarray) -> None:
+def box(
+    video_T3HW: np.ndarray, centre_T2: np.ndarray, half: float, angle_T: np.ndarray, colour: np.ndarray
+) -> None:
     """Draw a square of half-side `half` with round corners, turned by `angle_T`."""
     window = patch(centre_T2, 1.5 * half + 1)
     x_TSS, y_TSS = turned(window, angle_T)
     core = 0.65 * half
     corner = np.hypot(np.maximum(np.abs(x_TSS) - core, 0), np.maximum(np.abs(y_TSS) - core, 0))
     shade_TSS = 1 - 0.2 * y_TSS / half
-    over(video_T3HW, window, coverage(corner - 0.35 * half), np.clip(shade_TSS[:, None] * colour[:, None, None], 0, 1))
+    over(
+        video_T3HW,
+        window,
+        coverage(corner - 0.35 * half),
+        np.clip(shade_TSS[:, None] * colour[:, None, None], 0, 1),
+    )
 
 
 def texture(rng: np.random.Generator, height: int, width: int, cells: int, octaves: int = 3) -> np.ndarray:

@@ -17,7 +17,9 @@ class Encoder(NamedTuple):
 
 
 ENCODERS = {
-    ".webm": Encoder("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0", "g": "48"}),
+    ".webm": Encoder(
+        "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0", "g": "48"}
+    ),
     ".mp4": Encoder("libx264", {"preset": "veryfast", "crf": "18", "bf": "3", "g": "48"}),
 }
 """By suffix. B-frames and distant key frames are what the publishers' files have, so ours have them too."""

@@ -7,7 +7,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-_THIGH, _SHIN, _FOOT, _WAIST, _CHEST, _NECK, _UPPER_ARM, _FOREARM = 0.24, 0.24, 0.10, 0.15, 0.17, 0.11, 0.17, 0.20
+_THIGH, _SHIN, _FOOT, _WAIST, _CHEST, _NECK, _UPPER_ARM, _FOREARM = (
+    0.24,
+    0.24,
+    0.10,
+    0.15,
+    0.17,
+    0.11,
+    0.17,
+    0.20,
+)
 _HIP_Y, _SHOULDER_Y = 0.055, 0.095
 
 REACH = 0.95
@@ -28,7 +37,7 @@ class Pose:
     """Of the thighs, forward from standing."""
     knee: float | np.ndarray = 0.0
     toes: float | np.ndarray = 0.15
-    """Of the feet, forward from the line of the shin: near 0 where they are pointed, a right angle standing."""
+    """Of the feet, forward from the line of the shin: near 0 where pointed, a right angle standing."""
     curl: float | np.ndarray = 0.0
     """Of the trunk and head, forward."""
     left_arm: float | np.ndarray = 0.0
@@ -46,7 +55,9 @@ def between(times: list[float], poses: list[Pose], frames: int) -> Pose:
     kernel = np.array([0.25, 0.5, 0.25])
     return Pose(
         **{
-            angle.name: np.convolve(np.interp(t, times, [getattr(pose, angle.name) for pose in poses]), kernel, "valid")
+            angle.name: np.convolve(
+                np.interp(t, times, [getattr(pose, angle.name) for pose in poses]), kernel, "valid"
+            )
             for angle in fields(Pose)
         }
     )
@@ -96,6 +107,11 @@ def _seen(
 ) -> np.ndarray:
     x, y, z = np.moveaxis(place_T3, -1, 0)
     x, y = x * np.cos(twist_T) - y * np.sin(twist_T), x * np.sin(twist_T) + y * np.cos(twist_T)
-    x, z = x * np.cos(somersault_T) + z * np.sin(somersault_T), z * np.cos(somersault_T) - x * np.sin(somersault_T)
+    x, z = (
+        x * np.cos(somersault_T) + z * np.sin(somersault_T),
+        z * np.cos(somersault_T) - x * np.sin(somersault_T),
+    )
     right, near = facing * x, -facing * y
-    return np.stack([right * np.cos(yaw) + near * np.sin(yaw), z, near * np.cos(yaw) - right * np.sin(yaw)], axis=-1)
+    return np.stack(
+        [right * np.cos(yaw) + near * np.sin(yaw), z, near * np.cos(yaw) - right * np.sin(yaw)], axis=-1
+    )

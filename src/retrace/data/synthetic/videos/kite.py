@@ -101,7 +101,9 @@ def _checked(u: Field, v: Field, inside: Field, pitch: float) -> Field:
 
 def _dotted(u: Field, v: Field, inside: Field, pitch: float) -> Field:
     cell = 0.95 * pitch
-    return drawing.coverage(np.hypot(u - cell * np.round(u / cell), v - cell * np.round(v / cell)) - 0.3 * cell)
+    return drawing.coverage(
+        np.hypot(u - cell * np.round(u / cell), v - cell * np.round(v / cell)) - 0.3 * cell
+    )
 
 
 def _plain(u: Field, v: Field, inside: Field, pitch: float) -> Field:

@@ -45,9 +45,7 @@ class Drawn:
     colour_T3SS: np.ndarray
 
 
-def drawn(
-    seen: dict[str, np.ndarray], centre_T2: np.ndarray, height: float, colours_C3: np.ndarray
-) -> Drawn:
+def drawn(seen: dict[str, np.ndarray], centre_T2: np.ndarray, height: float, colours_C3: np.ndarray) -> Drawn:
     """Draw the joints `seen`, (T, 3) to the right, up and near, about the points `centre_T2` in pixels.
 
     `height` is the body's in pixels, `colours_C3` has a colour for each kind of cover.
@@ -76,7 +74,13 @@ class _Buffer:
         self.cover = np.zeros(pixels, np.int8)
 
     def add(
-        self, window: drawing.Patch, a_T3: np.ndarray, b_T3: np.ndarray, a_radius: float, b_radius: float, cover: int
+        self,
+        window: drawing.Patch,
+        a_T3: np.ndarray,
+        b_T3: np.ndarray,
+        a_radius: float,
+        b_radius: float,
+        cover: int,
     ) -> None:
         """Add one limb. Only a small window about it is computed: most of a figure's window is elsewhere."""
         at, x, y = self._about(window, a_T3, b_T3, max(a_radius, b_radius))
@@ -99,7 +103,7 @@ class _Buffer:
     def _about(
         self, window: drawing.Patch, a_T3: np.ndarray, b_T3: np.ndarray, radius: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the flat places of the pixels about a limb, (T, s, s), and their x (T, 1, s) and y (T, s, 1)."""
+        """Return the flat places of the pixels about a limb, (T, s, s), their x (T, 1, s) and y (T, s, 1)."""
         reach = np.abs(b_T3 - a_T3)[:, :2].max() / 2 + radius + 1
         small = min(2 * int(np.ceil(reach)) + 2, self.side)
         left_top_T2 = np.stack([window.x_T1S[:, 0, 0], window.y_TS1[:, 0, 0]], axis=1)

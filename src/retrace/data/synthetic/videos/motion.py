@@ -30,7 +30,13 @@ TICKS = 16
 """Beginnings per frame interval: a video begins at one of TICKS times its number of frames."""
 
 COLOURS = {"red": 0.0, "orange": 0.08, "green": 0.34, "teal": 0.48, "blue": 0.6, "purple": 0.76, "pink": 0.9}
-SHAPES = {"pebble": (2, 0.10), "pear": (3, 0.16), "cushion": (4, 0.12), "star": (5, 0.24), "flower": (7, 0.14)}
+SHAPES = {
+    "pebble": (2, 0.10),
+    "pear": (3, 0.16),
+    "cushion": (4, 0.12),
+    "star": (5, 0.24),
+    "flower": (7, 0.14),
+}
 """Lobes around the outline, and how far they stand out."""
 
 
@@ -71,7 +77,7 @@ def draw(scene: Motion, classes: tuple[str, ...], split: SplitName, index: int) 
 
 
 def order(name: str) -> tuple[int, ...]:
-    """Return the events that a class names, as in "Making something hop, then turn, then swell, then glow"."""
+    """Return the events that a class names, as "Making something hop, then turn, then swell, then glow"."""
     words = name.removeprefix("Making something ").removesuffix(", round and round").split(", then ")
     events = tuple(EVENTS.index(word(found, EVENTS, name)) for found in words)
     if sorted(events) != list(range(len(EVENTS))):
@@ -109,14 +115,20 @@ def _room(rng: np.random.Generator, scene: Motion) -> tuple[np.ndarray, float]:
     height, width = scene.height, scene.width
     warm, bright = rng.uniform(0.05, 0.15), rng.uniform(0.55, 0.8)
     wall = drawing.gradient(
-        drawing.hsv(warm, rng.uniform(0.02, 0.15), bright + 0.1), drawing.hsv(warm, rng.uniform(0.02, 0.15), bright), height
+        drawing.hsv(warm, rng.uniform(0.02, 0.15), bright + 0.1),
+        drawing.hsv(warm, rng.uniform(0.02, 0.15), bright),
+        height,
     )
     table = drawing.gradient(
-        drawing.hsv(warm, rng.uniform(0.2, 0.4), 0.65 * bright), drawing.hsv(warm, rng.uniform(0.2, 0.4), 0.5 * bright), height
+        drawing.hsv(warm, rng.uniform(0.2, 0.4), 0.65 * bright),
+        drawing.hsv(warm, rng.uniform(0.2, 0.4), 0.5 * bright),
+        height,
     )
     ground = height * rng.uniform(0.62, 0.74)
     paper = 1 + 0.22 * drawing.texture(rng, height, width, int(rng.integers(2, 7)), 4)
-    wood = 1 + 0.3 * drawing.texture(rng, height, max(width // 6, 2), int(rng.integers(6, 14)), 2).repeat(7, axis=1)
+    wood = 1 + 0.3 * drawing.texture(rng, height, max(width // 6, 2), int(rng.integers(6, 14)), 2).repeat(
+        7, axis=1
+    )
     share_H1 = drawing.coverage(ground - np.arange(height, dtype=np.float32), 2.0)[:, None]
     return wall * paper + share_H1 * (table * wood[:, :width] - wall * paper), ground
 

@@ -41,7 +41,7 @@ class Official(Protocol):
 
 
 class SomethingV2:
-    """JSON: id, label, template and what stands for its brackets; classes by name to their indices as text."""
+    """JSON: id, label, template and what fills its brackets; labels: class to its index as text."""
 
     format: Format = "something-v2"
 

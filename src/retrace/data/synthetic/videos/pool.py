@@ -114,7 +114,9 @@ class _Pen:
         """Draw a row of trees, as outdoors."""
         for x in np.arange(0, width + 1, 3 * self.unit):
             radius = self.unit * self.rng.uniform(4, 13)
-            green = drawing.hsv(self.rng.uniform(0.2, 0.42), self.rng.uniform(0.3, 0.8), self.rng.uniform(0.2, 0.6))
+            green = drawing.hsv(
+                self.rng.uniform(0.2, 0.42), self.rng.uniform(0.3, 0.8), self.rng.uniform(0.2, 0.6)
+            )
             self.ball(x, bottom - self.rng.uniform(0, 1) * radius, radius, tuple(int(255 * v) for v in green))
 
     def audience(self, width: float, top: float, bottom: float) -> None:
@@ -126,7 +128,13 @@ class _Pen:
             for x in np.arange(rng.uniform(0, 5), width, 5.2 * unit):
                 if rng.uniform() < 0.75:
                     skin = drawing.hsv(rng.uniform(0.03, 0.09), rng.uniform(0.3, 0.6), rng.uniform(0.4, 0.95))
-                    self.box(x - 2 * unit, row + 1.6 * unit, x + 2 * unit, row + 5 * unit, self.colour(0.9, 0.3, 1.0))
+                    self.box(
+                        x - 2 * unit,
+                        row + 1.6 * unit,
+                        x + 2 * unit,
+                        row + 5 * unit,
+                        self.colour(0.9, 0.3, 1.0),
+                    )
                     self.ball(x, row, 1.7 * unit, tuple(int(255 * v) for v in skin))
 
     def tiles(self, width: float, top: float, bottom: float) -> None:
@@ -138,7 +146,9 @@ class _Pen:
         for row in range(2):
             for column in range(int(width / side) + 1):
                 fill = dark if (row + column) % 2 else light
-                self.box(column * side, middle + row * side, (column + 1) * side, middle + (row + 1) * side, fill)
+                self.box(
+                    column * side, middle + row * side, (column + 1) * side, middle + (row + 1) * side, fill
+                )
 
     def tower(self, tower: Tower, far: float) -> None:
         """Draw a column that stands in the deck, the slab, and a rail behind."""
@@ -169,7 +179,9 @@ def ripples(rng: np.random.Generator, place: Place, frames: int) -> np.ndarray:
     time_T11 = np.arange(frames, dtype=np.float32)[:, None, None]
     for _ in range(3):
         along, across, speed = rng.uniform(-4, 4), rng.uniform(1.2, 3), rng.uniform(0.03, 0.09)
-        phase_RW = (along * x_RW + across * y_R1 + 0.15 * drawing.texture(rng, rows, place.width, 4, 2)) * 2 * np.pi
+        phase_RW = (
+            (along * x_RW + across * y_R1 + 0.15 * drawing.texture(rng, rows, place.width, 4, 2)) * 2 * np.pi
+        )
         total_TRW += np.sin(phase_RW.astype(np.float32) + np.float32(2 * np.pi * speed) * time_T11)
     return 0.05 * total_TRW + 0.14 * np.clip(total_TRW - 1, 0, 1)
 
@@ -196,7 +208,9 @@ def splash(
     window = drawing.patch(entry_T2, 1.1 * size)
     t = np.clip(since_T, 0, None).astype(np.float32)
     drops = 60
-    speed_N2 = np.stack([rng.normal(0, 0.32, drops), rng.uniform(0.3, 1.5, drops)], axis=1).astype(np.float32) * size
+    speed_N2 = (
+        np.stack([rng.normal(0, 0.32, drops), rng.uniform(0.3, 1.5, drops)], axis=1).astype(np.float32) * size
+    )
     start_N = rng.uniform(0, 0.7, drops).astype(np.float32)
     age_TN = np.clip(t[:, None] - start_N, 0, None)
     x_TN1 = (speed_N2[:, 0] * age_TN)[..., None]
