@@ -92,7 +92,7 @@ def jobs(output: str) -> dict[str, int]:
     table = output.partition("Job stats:\n")[2].partition("\n\n")[0]
     counts = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
     assert counts.pop("total") == sum(counts.values())
-    counts.pop("all")
+    counts.pop("all", None)
     return counts
 
 

@@ -47,9 +47,9 @@ def is_stored(container: InputContainer, stream: VideoStream) -> bool:
         return False
     entries = stream.index_entries
     count = len(entries)
-    return count == stream.frames > 0 and entries[0].timestamp == 0 == entries[-1].timestamp % max(
-        count - 1, 1
-    )
+    if not count or count != stream.frames:
+        return False
+    return entries[0].timestamp == 0 == entries[-1].timestamp % max(count - 1, 1)
 
 
 def _picked(path: Path, wanted: list[int]) -> Iterator[VideoFrame]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from retrace.files import atomic
 
@@ -28,14 +29,16 @@ ENCODERS = {
 def write_video(path: Path, video_THWC: np.ndarray, fps: int) -> None:
     """Write uint8 RGB frames with even sides to `path`, whose suffix is one of ENCODERS; atomic.
 
-    One thread and no time stamps: the same frames make the same bytes.
+    One thread and no time stamps: the same frames make the same bytes. (Left to itself, PyAV converts the
+    colours with several threads, and the bytes differ from call to call.)
     """
-    encoder = ENCODERS[path.suffix]
+    encoder, colours = ENCODERS[path.suffix], VideoReformatter()
     with atomic(path) as temporary, av.open(temporary, "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(encoder.codec, rate=fps, options=encoder.options)
         stream.height, stream.width = video_THWC.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         for frame_HWC in video_THWC:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")
+            container.mux(stream.encode(colours.reformat(frame, format="yuv420p", threads=1)))
         container.mux(stream.encode())
