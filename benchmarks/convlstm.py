@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrace.models.registry import build
-from retrace.plan.spec import ConvLstm
+from retrace.plan.model import ConvLstm
 
 FRAMES, SIDE, LAYERS, CLASSES = 20, 64, 3, 5
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrace.models.registry import build
-from retrace.plan.spec import Cnn3d, ConvLstm, Model, TimeSformer
+from retrace.plan.model import Cnn3d, ConvLstm, Model, TimeSformer
 
 CLIP = {"channels": 1, "frames": 20, "side": 64}
 """A clip of Temporal Shape; it has one of five classes."""

@@ -11,7 +11,7 @@ import rac_oracle
 from retrace.cost.count import parameters
 from retrace.errors import UserError
 from retrace.models.registry import build
-from retrace.plan.spec import Cnn3d
+from retrace.plan.model import Cnn3d
 
 
 def small(frames: int = 8, layers: int = 2) -> nn.Module:

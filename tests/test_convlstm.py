@@ -15,7 +15,7 @@ from retrace.models.convlstm import ConvLstmBlock
 from retrace.models.recurrence import recur_and_pool
 from retrace.models.registry import build
 from retrace.models.tape import Shelf
-from retrace.plan.spec import ConvLstm
+from retrace.plan.model import ConvLstm
 
 
 def small(hidden: int = 3, layers: int = 2, side: int = 8) -> nn.Module:

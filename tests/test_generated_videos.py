@@ -1,4 +1,4 @@
-"""Generated videos: official files, the same bytes again, order alone in `motion`, exact masks in `divers`."""
+"""Generated videos: official files, the same bytes, order alone in `motion`, exact masks in `divers`."""
 
 import json
 from dataclasses import replace
@@ -102,7 +102,7 @@ def test_fewer_videos_are_a_prefix_and_what_is_there_stays(library, made, tmp_pa
     media = {path for path in part if path.endswith((".mp4", ".webm", ".png", ".jpg"))}
     assert len(media) >= 4 and all(part[path] == whole[path] for path in media)
     before = {path: (tmp_path / path).stat().st_mtime_ns for path in media}
-    lost = sorted(media)[0]
+    lost = next(path for path in sorted(media) if path.endswith((".mp4", ".webm")))
     (tmp_path / lost).unlink()
     synthesize(footage, page, classes, tmp_path)
     assert files(tmp_path) == whole
@@ -275,7 +275,7 @@ def test_every_class_of_diving48_can_be_drawn():
 
 @pytest.mark.parametrize(("name", "classes", "expected"), [
     ("motion", ("Making something hop, then sit",), "'sit' cannot be generated"),
-    ("motion", ("Making something hop, then turn, then turn, then glow",), "each of hop, turn, swell, glow once"),
+    ("motion", ("Making something hop, then turn, then turn, then glow",), "should name each of hop"),
     ("appearance", ("flying a stripped kite",), "did you mean 'striped'?"),
     ("appearance", ("playing guitar",), "expected e.g. 'flying a striped kite'"),
     ("divers", ("Back_15som_FREE",), "should have four parts"),
@@ -300,10 +300,10 @@ def test_what_a_page_cannot_ask_for(library, tmp_path):
 
     with pytest.raises(UserError, match="writes 'something-v2', not 'kinetics'"):
         asked(format="kinetics")
-    with pytest.raises(UserError, match="ends in .webm or .mp4"):
+    with pytest.raises(UserError, match=r"ends in \.webm or \.mp4"):
         asked(videos=("{id}.avi",))
     with pytest.raises(UserError, match="is not generated"):
         asked(footage.model_copy(update={"generator": None}))
-    with pytest.raises(UserError, match="no multiple of 4 lies in 5..7"):
+    with pytest.raises(UserError, match=r"no multiple of 4 lies in 5\.\.7"):
         asked(few(library, "motion", frames=(5, 7))[0])
     assert not list(tmp_path.iterdir())

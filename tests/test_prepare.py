@@ -186,6 +186,19 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path):
     assert (steps.folder / "videos.parquet").read_bytes() == (whole.folder / "videos.parquet").read_bytes()
 
 
+def test_what_a_killed_job_left_is_swept_unless_it_is_young(user, tmp_path):
+    steps = preparation(write_page(tmp_path), user)
+    steps.manifest()
+    place = steps.frames / stored_name("train", f"{video_id(0)}_000000_000010")
+    place.parent.mkdir(parents=True)
+    old, young = (place.with_name(f".{place.stem}-{name}.mp4") for name in ("old", "young"))
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    steps.extract(0)
+    assert young.exists() and not old.exists() and place.exists()
+
+
 def test_stored_names_stay_inside_and_apart():
     ids = ["a", "A", "../../x", "/etc/passwd", "a/b", "a_b", "x" * 5000, "ü", "", "a\0b", ".."]
     names = [stored_name(split, video) for video in ids for split in ("train", "val")]

@@ -12,7 +12,7 @@ from retrace.errors import UserError
 from retrace.models.registry import build
 from retrace.models.rotary import rotate, space_angles, time_angles
 from retrace.models.timesformer import Attention
-from retrace.plan.spec import TimeSformer
+from retrace.plan.model import TimeSformer
 
 FRAMES, GRID, PATCH = 5, 4, 2
 

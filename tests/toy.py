@@ -16,7 +16,8 @@ from torch import nn
 
 from retrace.models import registry
 from retrace.plan.layout import split_folder
-from retrace.plan.spec import Cnn3d, Protocol, Run, Sgd, Split, TemporalShape
+from retrace.plan.model import Cnn3d
+from retrace.plan.spec import Protocol, Run, Sgd, Split, TemporalShape
 from retrace.train.loop import Training, train
 
 CLASSES = ("left", "middle", "right")

@@ -19,7 +19,6 @@ from av.video.stream import VideoStream
 
 from retrace.data.decode import STORED, is_stored
 from retrace.data.source import BrokenVideo, Turn, opened, read, turn
-from retrace.errors import UserError
 from retrace.files import atomic
 from retrace.plan.video import H264, Codec, Mjpeg, Store
 
@@ -52,8 +51,6 @@ def extract(source: Path, target: Path, store: Store, fps: float) -> Extracted:
 
     Raises BrokenVideo for a source that does not give all its frames, see `retrace.data.source.read`.
     """
-    if store.short_side % 2:
-        raise UserError(f"store.short_side is {store.short_side}: yuv420p needs an even one")
     frames = read(source)
     first = next(frames)  # what is no video at all fails before anything is written
     how = turn(first)

@@ -6,6 +6,7 @@ one goes on from there.
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ SCHEMA = pa.schema(
     ]
 )
 """One row a video. `file` is relative to the folder of frames; `reason` says why there is none."""
+
+_LEFT_S = 3600
+"""Seconds after which a half-written file is taken for one of a killed job."""
 
 _NAMED = 10
 """Failures that an error names; the log names all."""
@@ -129,8 +133,16 @@ def _stored(video: dict[str, Any], root: Path, frames: Path, store: Store, fps: 
     if not target.exists():
         if video["path"] is None:
             raise BrokenVideo(root, "no file was found for it")
+        _sweep(target)
         extract(inside(root, video["path"]), target, store, fps)
     return {"file": name, **_columns(facts(target), target)}
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed job left of this file; a young one may belong to a job that is at work."""
+    for left in target.parent.glob(f".{target.stem}-*{target.suffix}"):
+        if time.time() - left.stat().st_mtime > _LEFT_S:
+            left.unlink(missing_ok=True)
 
 
 def _columns(found: Extracted, target: Path) -> dict[str, Any]:

@@ -5,23 +5,23 @@ from torch import nn
 from retrace.models.cnn3d import Cnn3d
 from retrace.models.convlstm import ConvLstm
 from retrace.models.timesformer import TimeSformer
-from retrace.plan import spec
+from retrace.plan import model as kinds
 
 
-def build(model: spec.Model, *, classes: int, channels: int, frames: int, side: int) -> nn.Module:
+def build(model: kinds.Model, *, classes: int, channels: int, frames: int, side: int) -> nn.Module:
     """Return a freshly initialised model that maps clips (B, T, C, H, W) in [0, 1] to logits (B, classes).
 
     Builds on the current default device, so the meta device gives a model without memory.
     Raises UserError if the clips do not suit the model.
     """
     match model:
-        case spec.Cnn3d():
+        case kinds.Cnn3d():
             return Cnn3d(
                 model.hidden, model.layers, classes=classes, channels=channels, frames=frames, side=side
             )
-        case spec.ConvLstm():
+        case kinds.ConvLstm():
             return ConvLstm(model.hidden, model.layers, classes=classes, channels=channels, side=side)
-        case spec.TimeSformer():
+        case kinds.TimeSformer():
             return TimeSformer(
                 model.hidden,
                 model.heads,

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from retrace.plan.spec import Cnn3d, ConvLstm, Model, Run, Split, TimeSformer, View
+from retrace.plan.model import Cnn3d, ConvLstm, Model, TimeSformer
+from retrace.plan.spec import Run, Split, View
 from retrace.plan.video import Collection
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
-from retrace.plan.spec import Model, Name, Protocol
+from retrace.plan.model import Model
+from retrace.plan.spec import Name, Protocol
 from retrace.plan.strict import Strict, mistake
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]

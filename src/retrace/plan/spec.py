@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from retrace.plan.model import Model
 from retrace.plan.strict import Strict
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -44,35 +45,6 @@ class Split(Strict):
     channels: Literal[1, 3]
     classes: tuple[str, ...]
     generator: Generator
-
-
-class Cnn3d(Strict):
-    """3D CNN: `layers` equal blocks of `hidden` channels, kernel 3x3x3."""
-
-    family: Literal["cnn3d"]
-    hidden: PositiveInt
-    layers: PositiveInt
-
-
-class ConvLstm(Strict):
-    """Convolutional LSTM: `layers` equal recurrent blocks of `hidden` channels, kernel 3x3."""
-
-    family: Literal["convlstm"]
-    hidden: PositiveInt
-    layers: PositiveInt
-
-
-class TimeSformer(Strict):
-    """Divided space-time attention with rotary positions: `heads` heads of width `hidden`."""
-
-    family: Literal["timesformer"]
-    hidden: PositiveInt
-    heads: PositiveInt
-    layers: PositiveInt
-    patch: PositiveInt
-
-
-Model = Annotated[Cnn3d | ConvLstm | TimeSformer, Field(discriminator="family")]
 
 
 class Sgd(Strict):

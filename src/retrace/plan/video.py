@@ -37,7 +37,9 @@ Codec = Annotated[H264 | Mjpeg, Field(discriminator="name")]
 class Store(Strict):
     """How the frames of every video are stored: one file a video."""
 
-    short_side: PositiveInt = Field(description="pixels of the shorter side, the aspect is kept")
+    short_side: Annotated[int, Field(gt=0, multiple_of=2)] = Field(
+        description="pixels of the shorter side; the aspect is kept"
+    )
     codec: Codec
 
 

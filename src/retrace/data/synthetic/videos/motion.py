@@ -1,9 +1,9 @@
 """Videos whose classes differ by the order of what happens, and by nothing else.
 
-Four events happen one after the other to a small creature; each begins and ends with the whole scene at
-rest. A video shows exactly one round of them and begins anywhere in it, also in the middle of an event.
-A class is one of the 3! = 6 cyclic orders. All that moves, clutter included, moves with the event under
-way, so a video is cut into four pieces that depend on the order of the pieces in no way. Hence,
+Four events happen one after the other to a small creature, each in a light of its own colour; each begins
+and ends with the whole scene at rest. A video shows exactly one round of them and begins anywhere in it,
+also in the middle of an event. A class is one of the 3! = 6 cyclic orders. All that moves, clutter included,
+moves with the event under way, so the pieces of a video do not depend on their order. Hence,
 
 - with the same draws, the frames of a video are the same in every class, as a multiset;
 - as the beginning is uniform, a frame at any place has the same distribution in every class;
@@ -25,6 +25,9 @@ HOP, TURN, SWELL, GLOW = range(4)
 
 LIGHTS = ((0.25, 0.5, 1.0), (0.2, 1.0, 0.35), (1.0, 0.25, 0.3), (1.0, 0.95, 0.5))
 """The colour of the light that each event sheds: what happens is plain in one frame, when is not."""
+
+GRAIN = 7
+"""Width in pixels of a fibre in the table's wood."""
 
 TICKS = 16
 """Beginnings per frame interval: a video begins at one of TICKS times its number of frames."""
@@ -126,11 +129,12 @@ def _room(rng: np.random.Generator, scene: Motion) -> tuple[np.ndarray, float]:
     )
     ground = height * rng.uniform(0.62, 0.74)
     paper = 1 + 0.22 * drawing.texture(rng, height, width, int(rng.integers(2, 7)), 4)
-    wood = 1 + 0.3 * drawing.texture(rng, height, max(width // 6, 2), int(rng.integers(6, 14)), 2).repeat(
-        7, axis=1
+    planks_HW = drawing.texture(rng, height, -(-width // GRAIN), int(rng.integers(6, 14)), 2).repeat(
+        GRAIN, axis=1
     )
+    wood = 1 + 0.3 * planks_HW[:, :width]
     share_H1 = drawing.coverage(ground - np.arange(height, dtype=np.float32), 2.0)[:, None]
-    return wall * paper + share_H1 * (table * wood[:, :width] - wall * paper), ground
+    return wall * paper + share_H1 * (table * wood - wall * paper), ground
 
 
 def _clutter(
