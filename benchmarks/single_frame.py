@@ -28,7 +28,7 @@ from retrace.data.prepare import Preparation
 from retrace.plan.library import Library
 
 ROOT = Path(__file__).resolve().parent.parent
-FRAMES, BATCH, EPOCHS, RATE = 8, 24, 40, 4e-3
+FRAMES, BATCH, EPOCHS, RATE = 8, 12, 40, 4e-3
 SHRINK = 2
 """Stored frames are 72 x 96; 36 x 48 is enough."""
 

@@ -45,7 +45,9 @@ def page(form, videos, annotations, splits=None, labels=(), classes=1):
 
 def collection(classes, form="kinetics", name="small", per_class=None, seed=None):
     """Return a collection with these classes of the footage of `small`."""
-    footage = Footage(dataset="small", version=3, format=form, generator=None, videos=None, store=STORE)
+    footage = Footage(
+        dataset="small", version=3, format=form, generator=None, classes=None, videos=None, store=STORE
+    )
     return Collection(
         dataset=name,
         version=3,

@@ -148,7 +148,7 @@ def _options(codec: Codec) -> dict[str, str]:
         "preset": codec.preset,
         "tune": "fastdecode",  # neither CABAC nor deblocking: twice the frames a second when read
         # qcomp=1 without aq: one quantiser for all that moves and all that rests, so no video is worse off
-        "x264-params": f"keyint={every}:min-keyint={every}:scenecut=0:bframes=0:qcomp=1:aq-mode=0",
+        "x264-params": f"keyint={every}:min-keyint={every}:scenecut=0:bframes=0:qcomp=1:aq-mode=0:mbtree=0",
         "a53cc": "0",  # no captions
     }
 

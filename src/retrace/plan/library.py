@@ -111,7 +111,7 @@ class Library:
             seed=subset.seed if subset else None,
             flip=whole.flip,
             mirror=whole.mirror,
-            footage=_footage(self.whole(name), whole),
+            footage=_footage(self.whole(name), whole, classes),
         )
 
     def _chosen(self, page: Subset, known: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -161,13 +161,14 @@ def _names(wanted: ClassList, file: str, content: bytes, document: Document) -> 
     return names
 
 
-def _footage(name: str, page: VideoDataset) -> Footage:
+def _footage(name: str, page: VideoDataset, classes: tuple[str, ...]) -> Footage:
     generated = page.generator is not None
     return Footage(
         dataset=name,
         version=page.version,
         format=page.files.format,
         generator=page.generator,
+        classes=classes if generated else None,
         videos={split: expected.videos for split, expected in page.splits.items()} if generated else None,
         store=page.store,
     )

@@ -94,6 +94,7 @@ class Footage(Strict):
     version: PositiveInt
     format: Format
     generator: VideoGenerator | None
+    classes: tuple[str, ...] | None = Field(description="what to generate; none where nothing is")
     videos: dict[SplitName, NonNegativeInt] | None = Field(description="how many to generate of each split")
     store: Store
 

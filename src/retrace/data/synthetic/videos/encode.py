@@ -25,7 +25,7 @@ ENCODERS = {
 """By suffix. B-frames and distant key frames are what the publishers' files have, so ours have them too.
 
 With B-frames, x264's tree of macroblocks depends on memory it has not set: the same frames made other bytes
-in up to a fifth of the calls. Without it they made the same in all of 600.
+in up to two calls of three. Without it they made the same in all of 600.
 """
 
 
