@@ -1,6 +1,7 @@
 """The page to open: whole by itself, escaped, and the same when made again."""
 
 import base64
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,14 +9,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from retrace.plan.layout import INDEX, run_folder, split_folder
+from retrace.plan.layout import INDEX, collection_folder, run_folder, split_folder
 from retrace.plan.plan import Plan
 from retrace.report import figures, index
 from retrace.report.outcome import run_label
 from retrace.report.wording import MINUS
 from small_plan import HOSTILE, count, first, plant, small_plan, write
+from store import write_page
 
 REPOSITORY = Path(__file__).parents[1]
+GENERATOR = {
+    "kind": "appearance",
+    "seed": 1,
+    "frames": [8, 8],
+    "width": 32,
+    "height": 32,
+    "fps": [30],
+    "clutter": 0,
+}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
@@ -169,3 +180,23 @@ def test_the_page_of_all_papers_renders_without_any_result(tmp_path):
 
 def test_rendering_twice_gives_the_same_bytes(plan):
     assert rendered(plan) == rendered(small_plan(plan.root))
+
+
+def test_prepared_videos_are_shown_with_their_counts_and_losses(plan):
+    write_page(plan.root, generator=GENERATOR, title=HOSTILE)
+    write_page(plan.root, "real", title="Real videos")
+    (plan.root / "scales/paper.yaml").write_text(
+        "title: t\nsays: s\ncomparable: true\nstand_ins: {real: tiny}\n"
+    )
+    again = Plan(plan.root, "paper")
+    assert "Not made yet" in rendered(again)
+    folder = again.root / collection_folder(again.collections["tiny"])
+    folder.mkdir(parents=True)
+    splits = {"train": {"kept": 7}, "val": {"kept": 3}}
+    (folder / "audit.json").write_text(json.dumps({"splits": splits, "bytes": 2_500_000, "lost": [{}, {}]}))
+    page = Page(rendered(again))
+    said = " ".join(page.text().split())
+    assert f"{HOSTILE} , in place of Real videos" in said.replace(f"{HOSTILE},", f"{HOSTILE} ,")
+    assert "train 7 of 9 videos (printed: 10), val 3 of 3 videos" in said
+    assert "2.5 MB as stored, 2 lost" in said
+    assert not page.all("script")

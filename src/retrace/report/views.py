@@ -116,6 +116,7 @@ class CollectionView(NamedTuple):
     title: str
     licence: str
     folder: str
+    stands_for: list[str]
     counts: list[SplitCount]
     audit: dict[str, Any]
     """The content of audit.json; empty while there is none."""
@@ -200,8 +201,15 @@ def collection_view(plan: Plan, collection: Collection) -> CollectionView:
         SplitCount(name, audit["splits"][name]["kept"] if audit else None, split.videos, split.published)
         for name, split in page.splits.items()
     ]
+    stands_for = [
+        plan.library.videos[name].title
+        for name, stand_in in plan.overlay.stand_ins.items()
+        if stand_in == collection.dataset
+    ]
     sheet = image(plan.root / folder / SHEET)
-    return CollectionView(collection, page.title, page.licence, link(folder), counts, audit, sheet)
+    return CollectionView(
+        collection, page.title, page.licence, link(folder), stands_for, counts, audit, sheet
+    )
 
 
 def image(path: Path) -> Image | None:
