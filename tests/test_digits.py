@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits as bundled
 
-from retrace.data.synthetic.digits import load_digits
+from retrace.data.synthetic.digits import load_digits, load_labels
 from retrace.errors import UserError
 
 TRAIN, TEST = "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"
@@ -90,3 +90,20 @@ def test_scikit_learn_digits_look_like_mnist():
     coarse = inside.reshape(597, 4, 5, 4, 5).mean(axis=(2, 4))
     theirs = bundled().images[1200:].reshape(597, 4, 2, 4, 2).mean(axis=(2, 4)) * 255 / 16
     assert np.corrcoef(coarse.ravel(), theirs.ravel())[0, 1] > 0.99
+
+
+def test_labels_belong_to_their_images(tmp_path):
+    labels = np.array([3, 0, 9], np.uint8)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, 3) + labels.tobytes())
+    assert np.array_equal(load_labels("mnist", "test", tmp_path), labels)
+    assert np.array_equal(load_labels("scikit-learn", "train", None), bundled().target[:1200])
+    assert np.array_equal(load_labels("scikit-learn", "test", None), bundled().target[1200:])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", struct.pack(">2i", 2049, 2) + b"\x03\x0a", idx(np.zeros((2, 28, 28), np.uint8))]
+)
+def test_a_broken_file_of_labels_is_named(tmp_path, content):
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(content)
+    with pytest.raises(UserError, match="train-labels-idx1-ubyte"):
+        load_labels("mnist", "val", tmp_path)

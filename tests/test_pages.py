@@ -392,7 +392,7 @@ def test_a_page_that_cannot_be_read(tmp_path):
             "kind: temporal_shape",
             "kind: temporal_shap",
             "kind: temporal_shap",
-            "generator.kind: 'temporal_shap' is not known here; did you mean 'temporal_shape'?",
+            "generator.kind: unknown kind 'temporal_shap'; did you mean 'temporal_shape'?",
         ),
     ],
     ids=["split", "key", "value", "generator"],

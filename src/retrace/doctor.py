@@ -6,12 +6,12 @@ from pathlib import Path
 
 from retrace.data.manifest import REJECTING
 from retrace.data.prepare import Preparation
-from retrace.data.synthetic.digits import MNIST_FILES
+from retrace.data.synthetic.digits import LABEL_FILES, MNIST_FILES
 from retrace.errors import UserError
 from retrace.plan.config import load
 from retrace.plan.datasets import VideoDataset
 from retrace.plan.plan import Plan
-from retrace.plan.spec import Split
+from retrace.plan.spec import Split, SyncMnist
 
 _FAULTS = (*REJECTING, "no_file")
 """The lists of annotations.json that tell of videos one does not have."""
@@ -81,7 +81,9 @@ def clips_bytes(split: Split) -> int:
 
 
 def _mnist(plan: Plan, folder: Path) -> list[str]:
-    wanted = {MNIST_FILES[s.split] for s in plan.splits.values() if s.generator.digits == "mnist"}
+    splits = [s for s in plan.splits.values() if s.generator.digits == "mnist"]
+    wanted = {MNIST_FILES[s.split] for s in splits}
+    wanted |= {LABEL_FILES[s.split] for s in splits if isinstance(s.generator, SyncMnist)}
     if not wanted:
         return [f"ok       digits: scale {plan.scale} needs no MNIST files"]
     lines = []

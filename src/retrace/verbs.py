@@ -76,10 +76,11 @@ def _preparation(options: argparse.Namespace):  # as above
 
 
 def train(options: argparse.Namespace) -> None:
-    from retrace.plan.specs import read_run
+    from retrace.plan.specs import read_run, weights_of
     from retrace.train.loop import train
 
-    train(read_run(_written(options)), options.spec.parent, minutes=options.minutes)
+    run, folder = read_run(_written(options)), options.spec.parent
+    train(run, folder, minutes=options.minutes, parent=weights_of(run.parent, folder.parents[1]))
 
 
 def score(options: argparse.Namespace) -> None:

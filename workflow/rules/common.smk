@@ -56,8 +56,14 @@ wildcard_constraints:
 
 
 def clips_of(splits):
-    """The clips of each split. Ancient: the folder's name holds the hash of what is in it."""
-    return [ancient(str(layout.split_folder(split) / "clips.npy")) for split in splits]
+    """The clips or videos of each split. Ancient: the folder's name holds the hash of what is in it."""
+    return [ancient(path) for path in sorted({str(layout.data_of(split)) for split in splits})]
+
+
+def parent_weights(wildcards):
+    """The weights that a run starts from. Ancient: their folder's name holds the hash of the run."""
+    parent = PLAN.parents.get(wildcards.run)
+    return [] if parent is None else [ancient(f"{layout.run_folder(parent)}/weights.safetensors")]
 
 
 def training_clips(wildcards):

@@ -2,6 +2,7 @@ rule train:
     """Train one run. Killed, it goes on from its checkpoint, which is no declared output and so survives."""
     input:
         clips=training_clips,
+        parent=parent_weights,
     output:
         weights=f"{layout.RUN}/weights.safetensors",
         report=f"{layout.RUN}/train.json",

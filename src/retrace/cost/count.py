@@ -13,13 +13,15 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def multiply_adds(model: nn.Module, x_shape: Sequence[int]) -> int:
+def multiply_adds(model: nn.Module, x_shape: Sequence[int], *, convolutions_only: bool = False) -> int:
     """Return the multiply-adds of a forward pass on x of shape `x_shape`, batch included.
 
     Convolutions, linear layers and attention count; normalisation, pooling and activations do not, as
-    in the papers' tables. PyTorch counts a multiply-add as two operations, so its count is halved.
+    in the papers' tables. Some papers count the convolutions alone. PyTorch counts a multiply-add as two
+    operations, so its count is halved.
     """
     shadow = copy.deepcopy(model).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty(*x_shape, device="meta"))
-    return counter.get_total_flops() // 2
+    by_operator = counter.get_flop_counts()["Global"]
+    return sum(n for name, n in by_operator.items() if "convolution" in str(name) or not convolutions_only) // 2

@@ -14,7 +14,8 @@ from retrace.plan.plan import Plan
 def write(plan: Plan, paper: str) -> None:
     """Count every model in the cost cells of `paper`, at the paper's own size, and write them as JSON.
 
-    The file maps the digest of a cell (see `Plan.costs`) to its parameters and multiply-adds per clip.
+    The file maps the digest of a cell (see `Plan.costs`) to its parameters, its multiply-adds per clip and
+    those of its convolutions.
     """
     plan.require(paper)
     costs = {key: _count(cell) for key, cell in sorted(plan.costs(paper).items())}
@@ -30,4 +31,8 @@ def _count(cell: CostCell) -> dict[str, int]:
             cell.model, classes=cell.classes, channels=cell.channels, frames=cell.frames, side=cell.side
         )
     shape_BTCHW = (1, cell.frames, cell.channels, cell.side, cell.side)
-    return {"parameters": parameters(model), "multiply_adds": multiply_adds(model, shape_BTCHW)}
+    return {
+        "parameters": parameters(model),
+        "multiply_adds": multiply_adds(model, shape_BTCHW),
+        "conv_multiply_adds": multiply_adds(model, shape_BTCHW, convolutions_only=True),
+    }

@@ -8,14 +8,18 @@ import numpy as np
 import pandas as pd
 
 from retrace.data.pictures import contact_sheet, preview
-from retrace.data.synthetic.digits import load_digits
-from retrace.data.synthetic.temporal_shape import generate
+from retrace.data.synthetic import sync_mnist, temporal_shape
+from retrace.data.synthetic.digits import load_digits, load_labels
+from retrace.data.synthetic.sync_render import Stamps
 from retrace.errors import UserError
 from retrace.files import atomic, write_text
-from retrace.plan.spec import Split
+from retrace.plan.spec import Split, SyncMnist
 
 _CHUNK = 512
 """Clips in memory at once; the bytes written do not depend on it."""
+
+Digits = np.ndarray | Stamps | None
+"""What a generator draws with: digit images (D, 28, 28), the same cut out and labelled, or nothing."""
 
 
 def make_split(split: Split, folder: Path, mnist_folder: Path | None) -> None:
@@ -43,15 +47,26 @@ def make_split(split: Split, folder: Path, mnist_folder: Path | None) -> None:
         write_text(folder / "audit.json", json.dumps(audit, indent=2) + "\n")
 
 
-def _digits(split: Split, mnist_folder: Path | None) -> np.ndarray | None:
-    if split.generator.symbol == "dot":
+def generate(split: Split, start: int, stop: int, digits: Digits) -> tuple[np.ndarray, np.ndarray]:
+    """Make clips `start`..`stop - 1`: uint8 (n, T, H, W), and their labels, int64 (n,)."""
+    if isinstance(digits, Stamps):
+        return sync_mnist.generate(split, start, stop, digits)
+    return temporal_shape.generate(split, start, stop, digits)
+
+
+def _digits(split: Split, mnist_folder: Path | None) -> Digits:
+    generator = split.generator
+    if isinstance(generator, SyncMnist):
+        asked = (generator.digits, split.split, mnist_folder)
+        return Stamps(load_digits(*asked), load_labels(*asked), generator.ink)
+    if generator.symbol == "dot":
         return None
-    if split.generator.digits is None:
+    if generator.digits is None:
         raise UserError(f"{split.dataset}: generator.digits is missing; expected 'mnist' or 'scikit-learn'")
-    return load_digits(split.generator.digits, split.split, mnist_folder)
+    return load_digits(generator.digits, split.split, mnist_folder)
 
 
-def _write_clips(split: Split, path: Path, digits: np.ndarray | None) -> np.ndarray:
+def _write_clips(split: Split, path: Path, digits: Digits) -> np.ndarray:
     """Fill `path` chunk by chunk and return all labels."""
     shape = (split.clips, split.frames, split.side, split.side)
     clips = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
@@ -75,7 +90,7 @@ def _manifest(split: Split, labels: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _audit(split: Split, path: Path, labels: np.ndarray, digits: np.ndarray | None) -> dict:
+def _audit(split: Split, path: Path, labels: np.ndarray, digits: Digits) -> dict:
     """Describe the file that was written, read back chunk by chunk."""
     clips = np.load(path, mmap_mode="r")
     blank = grey = 0

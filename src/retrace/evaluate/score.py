@@ -9,19 +9,20 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from retrace.data.clips import Clips
-from retrace.data.frame_order import frame_order
+from retrace.data.feed import ClipFeed, Feed, testing
 from retrace.errors import UserError
 from retrace.evaluate.metrics import mean_class_accuracy, top_k
 from retrace.files import atomic, write_text
 from retrace.models import registry
 from retrace.plan.identity import digest
-from retrace.plan.spec import Run, View
-from retrace.train.device import forward, prepare_device
+from retrace.plan.spec import Run, Split, VideoView, View
+from retrace.plan.video import VideoSplit
+from retrace.train.device import answer, loader_workers, prepare_device
+from retrace.train.order import in_turn
 from retrace.train.weights import load_into, read_weights
 
 
-def score(run: Run, folder: Path, view: View, out: Path) -> None:
+def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
     """Ask the model trained in `folder` about every domain of `view`; write its answers into `out`.
 
     ``scores.parquet``: domain, id, label, logit_0 .. logit_{K-1} (float32), sorted by domain and id.
@@ -33,26 +34,29 @@ def score(run: Run, folder: Path, view: View, out: Path) -> None:
     model = _load_model(run, folder / "weights.safetensors").to(device)
     tables, metrics = [], {}
     for domain in sorted(view.domains):
-        clips = Clips(view.domains[domain])
-        logits_NK = _answers(model, clips, run, view, device)
-        assert len(logits_NK) == len(clips), f"{domain}: {len(logits_NK)} scores for {len(clips)} clips"
+        feed = _feed(view.domains[domain], view, device)
+        logits_NK, n_clips = _answers(model, feed, run), len(feed.ids)
+        assert len(logits_NK) == n_clips, f"{domain}: {len(logits_NK)} scores for {n_clips} clips"
         if not np.isfinite(logits_NK).all():
             raise UserError(f"the model in {folder} answers {domain} with logits that are not finite.")
-        tables.append(_table(domain, clips, logits_NK))
-        metrics[domain] = _metrics(logits_NK, clips.labels)
+        tables.append(_table(domain, feed, logits_NK))
+        metrics[domain] = _metrics(logits_NK, feed.labels)
     with atomic(out / "scores.parquet") as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
     summary = {"run": digest(run), "view": digest(view), "domains": metrics}
     write_text(out / "metrics.json", json.dumps(summary, indent=2) + "\n")
 
 
-def _check_shapes(run: Run, view: View) -> None:
+def _check_shapes(run: Run, view: View | VideoView) -> None:
     for domain, split in view.domains.items():
-        for name in ("classes", "frames", "side", "channels"):
-            trained, asked = getattr(run.train, name), getattr(split, name)
-            if trained != asked:
+        asked = {"classes": split.classes}
+        if isinstance(split, Split):
+            asked |= {"frames": split.frames, "side": split.side, "channels": split.channels}
+        for name, value in asked.items():
+            trained = getattr(run.task, name)
+            if trained != value:
                 raise UserError(
-                    f"view {view.name}: domain {domain} has {name} {asked}, the run was trained on {trained}."
+                    f"view {view.name}: domain {domain} has {name} {value}, the run was trained on {trained}."
                 )
 
 
@@ -61,7 +65,7 @@ def _load_model(run: Run, path: Path) -> nn.Module:
     weights, origin = read_weights(path)
     if origin.run != digest(run):
         raise UserError(f"{path} holds the weights of run {origin.run}, expected {digest(run)}.")
-    task = run.train
+    task = run.task
     if origin.classes != task.classes:
         raise UserError(f"{path} was trained on the classes {origin.classes}, the view has {task.classes}.")
     model = registry.build(
@@ -71,26 +75,30 @@ def _load_model(run: Run, path: Path) -> nn.Module:
     return model.eval()
 
 
+def _feed(split: Split | VideoSplit, view: View | VideoView, device: torch.device) -> Feed:
+    if isinstance(split, Split):
+        return ClipFeed(split, device, view.order)
+    assert isinstance(view, VideoView)
+    return testing(split, view.clip, view.order, device, loader_workers(device))
+
+
 @torch.inference_mode()
-def _answers(model: nn.Module, clips: Clips, run: Run, view: View, device: torch.device) -> np.ndarray:
-    """Return logits_NK (float32) for the clips in the order of the manifest, each asked once."""
-    answers = []
-    for start in range(0, len(clips), run.protocol.batch):
-        indices = np.arange(start, min(start + run.protocol.batch, len(clips)))
-        x_BTCHW, _ = clips.batch(indices, device)
-        order_BT = np.stack([frame_order(view.order, x_BTCHW.shape[1], clips.ids[i]) for i in indices])
-        rows_B1 = torch.arange(len(indices), device=device)[:, None]
-        x_BTCHW = x_BTCHW[rows_B1, torch.from_numpy(order_BT).to(device)]
-        answers.append(forward(model, x_BTCHW, run.protocol, len(run.train.classes)).cpu().numpy())
+def _answers(model: nn.Module, feed: Feed, run: Run) -> np.ndarray:
+    """Return logits_NK (float32) for the clips in the order of the feed, each asked once."""
+    wanted = in_turn(len(feed.ids), run.protocol.batch)
+    classes = len(run.task.classes)
+    answers = [
+        answer(model, x, run.protocol, classes).cpu().numpy() for x, _ in feed.batches(wanted, epoch=0)
+    ]
     return np.concatenate(answers)
 
 
-def _table(domain: str, clips: Clips, logits_NK: np.ndarray) -> pa.Table:
-    order = sorted(range(len(clips)), key=clips.ids.__getitem__)
+def _table(domain: str, feed: Feed, logits_NK: np.ndarray) -> pa.Table:
+    order = sorted(range(len(feed.ids)), key=feed.ids.__getitem__)
     columns = {
-        "domain": _strings([domain] * len(clips)),
-        "id": _strings([clips.ids[index] for index in order]),
-        "label": _numbers(clips.labels[order], pa.int64()),
+        "domain": _strings([domain] * len(feed.ids)),
+        "id": _strings([feed.ids[index] for index in order]),
+        "label": _numbers(feed.labels[order], pa.int64()),
     }
     for k, logits_N in enumerate(logits_NK[order].T):
         columns[f"logit_{k}"] = _numbers(logits_N, pa.float32())

@@ -5,6 +5,8 @@ from torch import nn
 from retrace.models.cnn3d import Cnn3d
 from retrace.models.convlstm import ConvLstm
 from retrace.models.timesformer import TimeSformer
+from retrace.models.timesformer_vit import TimeSformerVit
+from retrace.models.video_cnn import VideoCnn
 from retrace.plan import model as kinds
 
 
@@ -32,4 +34,8 @@ def build(model: kinds.Model, *, classes: int, channels: int, frames: int, side:
                 frames=frames,
                 side=side,
             )
+        case kinds.TimeSformerVit():
+            return TimeSformerVit(model, classes=classes, channels=channels, frames=frames, side=side)
+        case kinds.VideoCnn():
+            return VideoCnn(model, classes=classes, channels=channels, frames=frames, side=side)
     raise TypeError(f"no model is built from {model!r}")

@@ -2,7 +2,8 @@
 
 Bertasius et al., "Is Space-Time Attention All You Need for Video Understanding?", 2021, section 3, with
 the rotary positions and the gated feed-forward of timesformer-pytorch, which the paper's parameter
-counts imply. Shapes: T frames of P patches; S = 1 + T P tokens, cls first, then frame by frame; D = A N
+counts imply. What Bertasius et al. train is in `retrace.models.timesformer_vit`, which says why the two
+stand apart. Shapes: T frames of P patches; S = 1 + T P tokens, cls first, then frame by frame; D = A N
 for A heads of width N.
 """
 

@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from retrace.plan.spec import Fraction
-from retrace.plan.strict import Strict, mistake
+from retrace.plan.strict import Fraction, Strict, mistake
 from retrace.plan.video import FlipRule
 
 Flips = tuple[int | None, ...]

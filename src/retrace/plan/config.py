@@ -8,8 +8,7 @@ from pydantic import Field
 
 from retrace.plan.load import Document, read
 from retrace.plan.mistakes import checked
-from retrace.plan.spec import Fraction, Name
-from retrace.plan.strict import Strict
+from retrace.plan.strict import Fraction, Name, Strict
 
 FILE = "config.yaml"
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, RootModel, model_validator
 
-from retrace.plan.spec import NAME, Generator, Name
-from retrace.plan.strict import Strict, mistake
+from retrace.plan.spec import Generator
+from retrace.plan.strict import NAME, Name, Strict, mistake
 from retrace.plan.video import FlipRule, Format, SplitName, Store, VideoGenerator
 
 

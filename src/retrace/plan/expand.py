@@ -8,6 +8,8 @@ from pydantic import TypeAdapter
 
 from retrace.errors import UserError
 from retrace.plan.datasets import Dataset
+from retrace.plan.identity import digest
+from retrace.plan.library import Library
 from retrace.plan.load import Document, Key
 from retrace.plan.mistakes import checked
 from retrace.plan.page import (
@@ -21,10 +23,10 @@ from retrace.plan.page import (
     ScoreCell,
     Shrink,
     Table,
-    TrainingPlan,
 )
-from retrace.plan.spec import Run, Split, View
+from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.strict import nearest
+from retrace.plan.video import SplitName, VideoSplit
 
 _DEFINITION: TypeAdapter[Definition] = TypeAdapter(Definition)
 
@@ -47,17 +49,22 @@ class Cell(NamedTuple):
     published: Published
     definition: Definition | None
     runs: tuple[Run, ...]
-    view: View | None
+    view: View | VideoView | None
     not_run: str | None
 
 
 class Shelf(NamedTuple):
-    """What cells are made from, at one scale: the datasets and one paper's page."""
+    """What cells are made from, at one scale: the datasets and one paper's page.
+
+    `datasets` are those of clips, as the scale has them; `stand_ins` are generated videos, by the real ones.
+    """
 
     key: str
     page: Paper
     document: Document
     datasets: Mapping[str, Dataset]
+    library: Library
+    stand_ins: Mapping[str, str]
     shrink: Shrink
     scale: str
 
@@ -149,49 +156,71 @@ def _cell(
     definition = checked(_DEFINITION.validate_python, fragment, shelf.document, roots)
     if isinstance(definition, CostCell):
         return Cell(place, published, definition, (), None, None)
-    runs, view = _work(shelf, definition, roots)
     only = shelf.shrink.only
+    _check_known(shelf, definition, roots)
     if only is not None and not any(agrees(pattern, definition.model_dump()) for pattern in only):
         return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
-    return Cell(place, published, definition, runs, view, None)
+    small = merge(definition.model_dump(mode="json"), {"model": shelf.shrink.model})
+    definition = checked(_DEFINITION.validate_python, small, shelf.document, roots)
+    assert isinstance(definition, ScoreCell)
+    plan = shelf.page.protocols[definition.protocol]
+    seeds = plan.seeds[: shelf.shrink.seeds]
+    runs = tuple(_run(shelf, definition, definition.protocol, seed) for seed in seeds)
+    return Cell(place, published, definition, runs, view_of(shelf, definition), None)
 
 
-def _work(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> tuple[tuple[Run, ...], View]:
-    """Return the runs and the view a trained cell rests on, after checking every name it uses."""
+def _check_known(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
+    """Raise UserError for a name in a trained cell that nothing goes by."""
     page = shelf.page
-    _known(shelf, cell.data, shelf.datasets, "dataset", "data", roots)
+    datasets = {**shelf.datasets, **shelf.library.videos}
+    _known(shelf, cell.data, datasets, "dataset", "data", roots)
     _known(shelf, cell.protocol, page.protocols, "protocol", "protocol", roots)
     _known(shelf, cell.view, page.views, "view", "view", roots)
     domains = page.views[cell.view].domains
     _known(shelf, cell.domain, domains, "domain", "domain", roots)
     if cell.over is not None:
         _known(shelf, cell.over, domains, "domain", "over", roots)
-    plan = page.protocols[cell.protocol]
-    seeds = plan.seeds[: shelf.shrink.seeds]
-    return tuple(_run(shelf, cell, plan, seed) for seed in seeds), view_of(shelf, cell.view)
 
 
-def _run(shelf: Shelf, cell: ScoreCell, plan: TrainingPlan, seed: int) -> Run:
-    data = shelf.datasets[cell.data]
+def ancestors(shelf: Shelf, cell: ScoreCell, run: Run) -> Iterator[Run]:
+    """Yield the runs that `run` of a cell starts from: its parent, the parent of that, and so on."""
+    protocol = shelf.page.protocols[cell.protocol].parent
+    while protocol is not None:
+        yield _run(shelf, cell, protocol, run.seed)
+        protocol = shelf.page.protocols[protocol].parent
+
+
+def _run(shelf: Shelf, cell: ScoreCell, protocol: str, seed: int) -> Run:
+    plan = shelf.page.protocols[protocol]
+    parent = None if plan.parent is None else digest(_run(shelf, cell, plan.parent, seed))
     return Run(
         recipe=plan.recipe,
         model=cell.model,
-        train=split_of(cell.data, data, "train"),
-        val=split_of(cell.data, data, "val"),
+        train=_split(shelf, cell.data, "train"),
+        val=_split(shelf, cell.data, "val"),
         protocol=plan.train,
         seed=seed,
-        parent=None,
+        parent=parent,
     )
 
 
-def view_of(shelf: Shelf, name: str) -> View:
-    """Return the view `name` of a page with its domains resolved to splits."""
-    plan = shelf.page.views[name]
+def view_of(shelf: Shelf, cell: ScoreCell) -> View | VideoView:
+    """Return the view of a cell with its domains resolved to splits."""
+    plan = shelf.page.views[cell.view]
     domains = {
-        domain: split_of(ask.dataset, shelf.datasets[ask.dataset], ask.split)
-        for domain, ask in plan.domains.items()
+        domain: _split(shelf, ask.dataset or cell.data, ask.split) for domain, ask in plan.domains.items()
     }
-    return View(name=name, order=plan.order, domains=domains)
+    if plan.clip is None:
+        return View.model_validate({"name": cell.view, "order": plan.order, "domains": domains})
+    whole = {"name": cell.view, "order": plan.order, "clip": plan.clip, "domains": domains}
+    return VideoView.model_validate(whole)
+
+
+def _split(shelf: Shelf, name: str, split: SplitName) -> Split | VideoSplit:
+    """Return one split of a dataset, or of the generated one that stands in for it."""
+    if name in shelf.datasets:
+        return split_of(name, shelf.datasets[name], split)
+    return VideoSplit(collection=shelf.library.collection(shelf.stand_ins.get(name, name)), split=split)
 
 
 def _known(shelf: Shelf, name: str, valid: Mapping[str, Any], what: str, key: str, roots: list[Key]) -> None:

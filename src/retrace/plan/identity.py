@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from retrace.plan.model import Cnn3d, ConvLstm, Model, TimeSformer
-from retrace.plan.spec import Run, Split, View
+from retrace.plan.model import Cnn3d, ConvLstm, Model, TimeSformer, TimeSformerVit, VideoCnn
+from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import Collection
 
 
@@ -30,6 +30,12 @@ def model_label(model: Model) -> str:
             return f"{model.family}-n{model.hidden}"
         case TimeSformer():
             return f"{model.family}{model.heads}-n{model.hidden}"
+        case TimeSformerVit():
+            return f"{model.family}-{model.attention}-d{model.width}-l{model.layers}-p{model.patch}"
+        case VideoCnn():
+            arch = "tsn" if model.temporal == "none" else model.temporal
+            pooled = "-tp" if model.temporal_pooling else ""
+            return f"{arch}-{model.backbone}-w{model.width}{pooled}"
 
 
 def split_name(split: Split) -> str:
@@ -44,9 +50,9 @@ def collection_name(collection: Collection) -> str:
 
 def run_name(run: Run) -> str:
     """Return the folder name of `run` inside its dataset, e.g. ``cnn3d-n8-f20-s42-1a2b3c4d``."""
-    return f"{model_label(run.model)}-f{run.train.frames}-s{run.seed}-{digest(run)}"
+    return f"{model_label(run.model)}-f{run.task.frames}-s{run.seed}-{digest(run)}"
 
 
-def view_name(view: View) -> str:
+def view_name(view: View | VideoView) -> str:
     """Return the folder name of `view` inside a run, e.g. ``from-2dot-1a2b3c4d``."""
     return f"{view.name}-{digest(view)}"

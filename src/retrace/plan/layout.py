@@ -6,8 +6,8 @@ Templates with {wildcards} are what the rules use; the functions fill them in fo
 from pathlib import Path
 
 from retrace.plan.identity import collection_name, digest, run_name, split_name, view_name
-from retrace.plan.spec import Run, Split, View
-from retrace.plan.video import Collection, Footage
+from retrace.plan.spec import Run, Split, VideoView, View
+from retrace.plan.video import Collection, Footage, VideoSplit
 
 RESULTS = "results"
 SHEET = "contact-sheet.png"
@@ -40,6 +40,20 @@ def split_folder(split: Split) -> Path:
     return Path(SPLIT.format(dataset=split.dataset, split=split_name(split)))
 
 
+def data_of(split: Split | VideoSplit) -> Path:
+    """Return the file that tells that the clips or videos of `split` are ready."""
+    if isinstance(split, VideoSplit):
+        return collection_folder(split.collection) / "videos.parquet"
+    return split_folder(split) / "clips.npy"
+
+
+def place_of(split: Split | VideoSplit) -> Path:
+    """Return a path that names `split`: its folder, where it has one of its own."""
+    if isinstance(split, VideoSplit):
+        return collection_folder(split.collection) / split.split
+    return split_folder(split)
+
+
 def collection_folder(collection: Collection) -> Path:
     """Return the folder that tells of the videos of `collection`: manifest, shards, audit, contact sheet."""
     return Path(COLLECTION.format(dataset=collection.dataset, collection=collection_name(collection)))
@@ -61,6 +75,6 @@ def run_folder(run: Run) -> Path:
     return Path(RUN.format(dataset=run.train.dataset, run=run_name(run)))
 
 
-def view_folder(run: Run, view: View) -> Path:
+def view_folder(run: Run, view: View | VideoView) -> Path:
     """Return the folder of what `run` answered to `view`."""
     return Path(VIEW.format(dataset=run.train.dataset, run=run_name(run), view=view_name(view)))

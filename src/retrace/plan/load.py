@@ -8,8 +8,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from retrace.errors import UserError
-from retrace.plan.spec import NAME
-from retrace.plan.strict import nearest
+from retrace.plan.strict import NAME, nearest
 
 Key = tuple[str | int, ...]
 

@@ -9,7 +9,7 @@ from retrace.plan.datasets import Dataset
 from retrace.plan.expand import Cell, Shelf, agrees, merge
 from retrace.plan.load import Document, Key
 from retrace.plan.mistakes import checked
-from retrace.plan.page import Fragment, TrainingPlan
+from retrace.plan.page import Fragment, TrainingPlan, ViewPlan
 from retrace.plan.strict import nearest
 
 T = TypeVar("T")
@@ -40,7 +40,10 @@ def shrunk(shelf: Shelf, overlay: Document) -> Shelf:
         overlay,
         ("papers", shelf.key, "protocols"),
     )
-    page = shelf.page.model_copy(update={"protocols": protocols})
+    views = _changed(
+        shelf.page.views, ViewPlan.model_validate, shrink.views, overlay, ("papers", shelf.key, "views")
+    )
+    page = shelf.page.model_copy(update={"protocols": protocols, "views": views})
     return shelf._replace(page=page, datasets=datasets)
 
 
@@ -75,17 +78,28 @@ def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
 
 
 def changes(full: Shelf, here: Shelf) -> Iterator[Change]:
-    """Yield every value of a protocol, and of a dataset that a view asks, in which two shelves differ."""
+    """Yield every value of a protocol, a view, and a dataset it asks, in which two shelves differ."""
     asks = [ask for view in here.page.views.values() for ask in view.domains.values()]
-    for section, names in (("protocols", list(here.page.protocols)), ("datasets", [a.dataset for a in asks])):
+    sections: dict[str, set[str]] = {
+        "protocols": set(here.page.protocols),
+        "views": set(here.page.views),
+        "datasets": {ask.dataset for ask in asks if ask.dataset and ask.dataset in here.datasets},
+    }
+    for section, names in sections.items():
         for name in sorted(set(names)):
             before, after = (_values(shelf, section)[name].model_dump(mode="json") for shelf in (full, here))
             for where, *values in _differences(before, after, f"{section}.{name}"):
                 yield Change(where, here.key, *values)
 
 
-def _values(shelf: Shelf, section: str) -> Mapping[str, Dataset | TrainingPlan]:
-    return shelf.page.protocols if section == "protocols" else shelf.datasets
+def _values(shelf: Shelf, section: str) -> Mapping[str, Dataset | TrainingPlan | ViewPlan]:
+    match section:
+        case "protocols":
+            return shelf.page.protocols
+        case "views":
+            return shelf.page.views
+        case _:
+            return shelf.datasets
 
 
 def _differences(full: object, here: object, where: str) -> Iterator[tuple[str, object, object]]:

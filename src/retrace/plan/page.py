@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
+from retrace.plan.clip import TestClip
 from retrace.plan.model import Model
-from retrace.plan.spec import Name, Protocol
-from retrace.plan.strict import Strict, mistake
+from retrace.plan.spec import Protocol, VideoProtocol
+from retrace.plan.strict import Name, Strict, mistake
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
 """Where a value comes from: printed in the text we hold; recalled from the main paper; read in the
@@ -157,6 +158,15 @@ class Claim(Strict):
         return self
 
 
+def _shows_videos(value: object) -> str:
+    return "videos" if isinstance(value, VideoProtocol) or "train_clip" in dict(value) else "clips"  # type: ignore[call-overload]
+
+
+Training = Annotated[
+    Annotated[Protocol, Tag("clips")] | Annotated[VideoProtocol, Tag("videos")], Discriminator(_shows_videos)
+]
+
+
 class TrainingPlan(Strict):
     """A protocol as a page gives it: how to train, and the seeds of the repeats.
 
@@ -164,14 +174,15 @@ class TrainingPlan(Strict):
     """
 
     recipe: PositiveInt
-    train: Protocol
+    train: Training
     seeds: tuple[NonNegativeInt, ...]
+    parent: Name | None = Field(None, description="the protocol whose run of the same model it starts from")
 
 
 class Ask(Strict):
-    """One domain of a view: a split of a dataset."""
+    """One domain of a view: a split of a dataset, or of the one that the run was trained on."""
 
-    dataset: Name
+    dataset: Name | None = None
     split: Literal["train", "val", "test"]
 
 
@@ -179,6 +190,7 @@ class ViewPlan(Strict):
     """A view as a page gives it."""
 
     order: Literal["forward", "reversed", "shuffled", "single"]
+    clip: TestClip | None = Field(None, description="of videos: which clips and crops are shown")
     domains: dict[Name, Ask]
 
 
@@ -210,6 +222,8 @@ class Shrink(Strict):
         {}, description="changes by dataset name; '*' and '?' are wildcards"
     )
     protocols: dict[str, Fragment] = Field({}, description="changes by protocol name")
+    views: dict[str, Fragment] = Field({}, description="changes by view name")
+    model: Fragment = Field({}, description="changes of every trained model")
 
 
 class Scale(Strict):
@@ -225,9 +239,13 @@ class Scale(Strict):
 
 
 class CostCell(Strict):
-    """A cell that needs no training: counted on the meta device at the paper's own size."""
+    """A cell that needs no training: counted on the meta device at the paper's own size.
 
-    measure: Literal["parameters", "gmacs"]
+    `mparams` are millions of parameters, `gmacs` billions of multiply-adds, `conv_gmacs` those of the
+    convolutions alone.
+    """
+
+    measure: Literal["parameters", "mparams", "gmacs", "conv_gmacs"]
     model: Model
     classes: PositiveInt
     frames: PositiveInt

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from retrace.errors import UserError
-from retrace.plan.expand import Cell, Shelf, cells_of
+from retrace.plan.expand import Cell, Shelf, ancestors, cells_of
 from retrace.plan.identity import canonical, digest, run_name, view_name
 from retrace.plan.layout import split_folder
 from retrace.plan.library import Library
@@ -23,10 +23,10 @@ from retrace.plan.page import (
     Side,
     Table,
 )
-from retrace.plan.protocols import extended
-from retrace.plan.spec import Run, Split, View
+from retrace.plan.protocols import check_parents, extended
+from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.strict import nearest
-from retrace.plan.video import Collection
+from retrace.plan.video import Collection, VideoSplit
 
 
 class Plan:
@@ -69,14 +69,18 @@ class Plan:
         for key, paper in self.papers.items():
             for view, plan in paper.views.items():
                 for domain, ask in plan.domains.items():
-                    self._check_ask(key, ("views", view, "domains", domain), ask.dataset, ask.split)
+                    if ask.dataset is not None:
+                        place = ("views", view, "domains", domain)
+                        self._check_ask(key, place, ask.dataset, ask.split)
+            check_parents(paper, self._pages[key])
 
     def _check_ask(self, paper: str, where: tuple[str, ...], dataset: str, split: str) -> None:
         page = self._pages[paper]
-        if dataset not in self.datasets:
-            hint = nearest(dataset, self.datasets)
+        datasets = {**self.datasets, **self.library.videos}
+        if dataset not in datasets:
+            hint = nearest(dataset, datasets)
             raise UserError(page.problem((*where, "dataset"), f"unknown dataset '{dataset}'; {hint}"))
-        splits = self.datasets[dataset].splits
+        splits = datasets[dataset].splits
         if split not in splits:
             raise UserError(
                 page.problem(
@@ -86,7 +90,10 @@ class Plan:
 
     def _shelf(self, key: str) -> Shelf:
         shrink = self.overlay.papers.get(key, Shrink.model_validate({}))
-        return Shelf(key, self.papers[key], self._pages[key], self.datasets, shrink, self.scale)
+        page, document = self.papers[key], self._pages[key]
+        return Shelf(
+            key, page, document, self.datasets, self.library, self.overlay.stand_ins, shrink, self.scale
+        )
 
     # What is declared
 
@@ -174,13 +181,26 @@ class Plan:
 
     @cached_property
     def runs(self) -> dict[str, Run]:
-        """Every run of this scale by its name, each once however many cells share it."""
-        return {run_name(run): run for cell in self.all_cells() for run in cell.runs}
+        """Every run of this scale by its name, each once however many cells share it; parents first."""
+        found: dict[str, Run] = {}
+        for cell in self.all_cells():
+            for run in cell.runs:
+                if run_name(run) not in found:
+                    assert isinstance(cell.definition, ScoreCell)
+                    line = [*ancestors(self._shelves[cell.place.paper], cell.definition, run)]
+                    found |= {run_name(one): one for one in [*reversed(line), run]}
+        return found
 
     @cached_property
-    def views(self) -> dict[str, dict[str, View]]:
+    def parents(self) -> dict[str, Run]:
+        """For the name of every run that starts from another one, that one."""
+        by_digest = {digest(run): run for run in self.runs.values()}
+        return {name: by_digest[run.parent] for name, run in self.runs.items() if run.parent is not None}
+
+    @cached_property
+    def views(self) -> dict[str, dict[str, View | VideoView]]:
         """For every run name the views it is asked, by view name."""
-        asked: dict[str, dict[str, View]] = {name: {} for name in self.runs}
+        asked: dict[str, dict[str, View | VideoView]] = {name: {} for name in self.runs}
         for cell in self.all_cells():
             for run in cell.runs:
                 assert cell.view is not None
@@ -189,20 +209,22 @@ class Plan:
 
     @cached_property
     def splits(self) -> dict[str, Split]:
-        """Every split that is trained on or asked, by its name `<dataset>/<split>`."""
-        found = [split for run in self.runs.values() for split in (run.train, run.val)]
-        found += [
-            split
-            for views in self.views.values()
-            for view in views.values()
-            for split in view.domains.values()
-        ]
+        """Every split of generated clips that is trained on or asked, by its folder."""
+        found = [split for split in self._data() if isinstance(split, Split)]
         return {split_folder(split).as_posix(): split for split in found}
+
+    def _data(self) -> Iterator[Split | VideoSplit]:
+        for run in self.runs.values():
+            yield from (run.train, run.val)
+        for views in self.views.values():
+            for view in views.values():
+                yield from view.domains.values()
 
     @cached_property
     def collections(self) -> dict[str, Collection]:
         """Every collection of videos that this scale prepares, by the name of its dataset."""
-        names = sorted(set(self.overlay.stand_ins.values()))
+        used = {split.dataset for split in self._data() if isinstance(split, VideoSplit)}
+        names = sorted(used.union(self.overlay.stand_ins.values()))
         return {name: self.library.collection(name) for name in names}
 
     def costs(self, paper: str) -> dict[str, CostCell]:
@@ -226,8 +248,8 @@ class Plan:
             found += self._sources[cell.place.paper][cell.definition.protocol]
             domains = self.papers[cell.place.paper].views[cell.definition.view].domains
             asked = {domains[name].dataset for name in (cell.definition.domain, cell.definition.over) if name}
-            for name in sorted({cell.definition.data, *asked}):
-                found += self.library.documents[name].assumptions
+            for name in sorted({cell.definition.data, *filter(None, asked)}):
+                found += self.library.documents[self.overlay.stand_ins.get(name, name)].assumptions
         return (*(a for a in page.assumptions if a.key[:2] in used), *found)
 
     def changes(self) -> list[Change]:

@@ -5,6 +5,7 @@ from typing import Any
 from retrace.errors import UserError
 from retrace.plan.expand import merge
 from retrace.plan.load import SOURCED, Assumption, Document, Key
+from retrace.plan.page import Paper
 from retrace.plan.strict import nearest
 
 
@@ -70,3 +71,18 @@ def _sources(page: Document, chain: list[str]) -> tuple[Assumption, ...]:
         found = [a for a in found if a.key[2:] not in replaced]
         found += [a for a in page.assumptions if a.key[:2] == ("protocols", link)]
     return tuple(found)
+
+
+def check_parents(paper: Paper, page: Document) -> None:
+    """Raise UserError for a protocol whose parent is none, or which descends from itself."""
+    for name, plan in paper.protocols.items():
+        seen = [name]
+        while plan.parent is not None:
+            where = ("protocols", seen[-1], "parent")
+            if plan.parent not in paper.protocols:
+                hint = nearest(plan.parent, paper.protocols)
+                raise UserError(page.problem(where, f"unknown protocol '{plan.parent}'; {hint}"))
+            if plan.parent in seen:
+                raise UserError(page.problem(where, f"goes round: {' from '.join([*seen, plan.parent])}"))
+            seen.append(plan.parent)
+            plan = paper.protocols[plan.parent]

@@ -4,17 +4,14 @@ These are the types that are hashed (see `identity`). None has a default: a valu
 stands on a page or in a scale, never in code. Hardware (devices, workers, paths) has no place here.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from retrace.plan.clip import TestClip, TrainClip
 from retrace.plan.model import Model
-from retrace.plan.strict import Strict
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-Name = Annotated[str, Field(pattern=NAME)]
-"""A name that may become a part of a path: it can neither climb out of a folder nor hide."""
+from retrace.plan.strict import Fraction, Name, Strict
+from retrace.plan.video import VideoSplit
 
 
 class TemporalShape(Strict):
@@ -30,7 +27,20 @@ class TemporalShape(Strict):
     seed: NonNegativeInt = Field(description="the dataset seed; a clip also depends on its split and index")
 
 
-Generator = TemporalShape
+class SyncMnist(Strict):
+    """The generator of "Recurrent Space-time Graph Neural Networks": digits that walk, two of them alike."""
+
+    kind: Literal["sync_mnist"]
+    digits: Literal["mnist", "scikit-learn"] = Field(description="where digits come from")
+    count: Annotated[int, Field(ge=2, le=10)] = Field(description="digits in a video, all different")
+    canvas: PositiveInt = Field(description="side in pixels of what the 28x28 digits are drawn on")
+    step: PositiveInt = Field(description="from one frame to the next an axis moves by -step..step-1 pixels")
+    ink: Annotated[int, Field(ge=1, le=255)] = Field(description="grey level from which a digit is opaque")
+    unpaired: PositiveInt = Field(description="one video in so many has no pair")
+    seed: NonNegativeInt = Field(description="the dataset seed; a clip also depends on its split and index")
+
+
+Generator = Annotated[TemporalShape | SyncMnist, Field(discriminator="kind")]
 
 
 class Split(Strict):
@@ -78,16 +88,41 @@ class Protocol(Strict):
     )
 
 
+class VideoProtocol(Protocol):
+    """How a model is trained on videos, and how clips are taken from them."""
+
+    train_clip: TrainClip
+    val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")
+
+
+class Task(NamedTuple):
+    """What a model is built for: the shape of its clips, and its classes in the order of the labels."""
+
+    channels: int
+    frames: int
+    side: int
+    classes: tuple[str, ...]
+
+
 class Run(Strict):
     """One training: a model, its data, its protocol, a seed and, if it starts from another run, that run."""
 
     recipe: PositiveInt = Field(description="raised by hand when the computation itself changes")
     model: Model
-    train: Split
-    val: Split
-    protocol: Protocol
+    train: Split | VideoSplit
+    val: Split | VideoSplit
+    protocol: Protocol | VideoProtocol
     seed: NonNegativeInt
     parent: str | None = Field(description="hash of the run whose weights this one starts from")
+
+    @property
+    def task(self) -> Task:
+        """Return what the model is trained for."""
+        if isinstance(self.train, Split):
+            return Task(self.train.channels, self.train.frames, self.train.side, self.train.classes)
+        assert isinstance(self.protocol, VideoProtocol)
+        clip = self.protocol.train_clip
+        return Task(3, clip.sampling.frames, clip.side, self.train.classes)
 
 
 class View(Strict):
@@ -96,3 +131,12 @@ class View(Strict):
     name: Name
     order: Literal["forward", "reversed", "shuffled", "single"]
     domains: dict[Name, Split]
+
+
+class VideoView(Strict):
+    """How a trained model is asked about videos: the clips and crops of each, in one frame order."""
+
+    name: Name
+    order: Literal["forward", "reversed", "shuffled", "single"]
+    clip: TestClip
+    domains: dict[Name, VideoSplit]

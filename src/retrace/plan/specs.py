@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from retrace.errors import UserError
 from retrace.files import write_text
 from retrace.plan.identity import run_name
 from retrace.plan.layout import run_folder, split_folder, view_folder
 from retrace.plan.plan import Plan
-from retrace.plan.spec import Run, Split, View
+from retrace.plan.spec import Run, Split, VideoView, View
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -50,9 +50,26 @@ def read_run(path: Path) -> Run:
     return run
 
 
-def read_view(path: Path) -> View:
+def read_view(path: Path) -> View | VideoView:
     """Read a view.json. Raises UserError if it is missing or is not one."""
-    return _read(View, path)
+    return _read(_AnyView, path).root
+
+
+def weights_of(run: str | None, runs: Path) -> Path | None:
+    """Return the weights of the run with this hash below the folder of all runs, or None without a hash.
+
+    Raises UserError if there are none yet.
+    """
+    if run is None:
+        return None
+    found = sorted(runs.glob(f"*/*-{run}/weights.safetensors"))
+    if not found:
+        raise UserError(f"{runs}: run {run}, whose weights this one starts from, is not trained yet")
+    return found[0]
+
+
+class _AnyView(RootModel[View | VideoView]):
+    """A view of clips or of videos."""
 
 
 def _read(kind: type[T], path: Path) -> T:
@@ -63,4 +80,5 @@ def _read(kind: type[T], path: Path) -> T:
             f"{path}: cannot be read: {error.strerror}; `retrace list` names the runs that the pages ask for"
         ) from error
     except (ValidationError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not the spec of a {kind.__name__.lower()}: {error}") from error
+        name = kind.__name__.removeprefix("_Any").lower()
+        raise UserError(f"{path}: is not the spec of a {name}: {error}") from error

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from retrace.plan.spec import Fraction, Name
-from retrace.plan.strict import Strict, mistake
+from retrace.plan.strict import Fraction, Name, Strict, mistake
 
 SplitName = Literal["train", "val", "test"]
 FlipRule = Literal["forbid", "allow", "relabel"]
@@ -114,3 +113,20 @@ class Collection(Strict):
     )
     mirror: tuple[tuple[str, str], ...] = Field(description="for `relabel`: the pairs that a flip swaps")
     footage: Footage
+
+
+class VideoSplit(Strict):
+    """The videos of one split of a collection."""
+
+    collection: Collection
+    split: SplitName
+
+    @property
+    def dataset(self) -> str:
+        """Return the name of the dataset."""
+        return self.collection.dataset
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes in the order of the labels."""
+        return self.collection.classes

@@ -45,12 +45,12 @@ def entries(plan: Plan) -> list[Entry]:
 
 def shrinks(plan: Plan) -> list[tuple[str, str, str, str]]:
     """Return what the scale makes smaller: paper, what, the paper's size and the size here."""
-    found = [(c.paper, c.where, _plain(c.full), _plain(c.here)) for c in plan.changes()]
+    found = [(c.paper, c.where, rests_on.plain(c.full), rests_on.plain(c.here)) for c in plan.changes()]
     for paper, shrink in plan.overlay.papers.items():
         if shrink.seeds is not None:
             found.append((paper, "seeds of every protocol", "all", f"the first {shrink.seeds}"))
         if shrink.only is not None:
-            only = " or ".join(_plain(pattern) for pattern in shrink.only)
+            only = " or ".join(rests_on.plain(pattern) for pattern in shrink.only)
             found.append((paper, "trained cells", "all", f"only {only}"))
     return found
 
@@ -80,7 +80,7 @@ def _markdown(plan: Plan, ledger: list[Entry]) -> str:
 
 def _described(entry: Entry) -> list[str]:
     a = entry.assumption
-    value = _plain(a.value) + (f" ({entry.here})" if entry.here else "")
+    value = rests_on.plain(a.value) + (f" ({entry.here})" if entry.here else "")
     return [value, a.source.replace("_", " "), a.why, f"{a.file}:{a.line}"]
 
 
@@ -97,13 +97,4 @@ _COLUMNS = ["value", "is", "here", "source", "why", "file", "line", "cells"]
 def _line(entry: Entry) -> list[Any]:
     a = entry.assumption
     here = entry.here.removeprefix("here ") or None
-    return [rests_on.name(a), _plain(a.value), here, a.source, a.why, a.file, a.line, entry.resting()]
-
-
-def _plain(value: Any) -> str:
-    """Return a value as a page would spell it."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return "/".join(map(_plain, value))
-    return "none" if value is None else str(value)
+    return [rests_on.name(a), rests_on.plain(a.value), here, a.source, a.why, a.file, a.line, entry.resting()]

@@ -9,9 +9,10 @@ from retrace.errors import UserError
 from retrace.evaluate.metrics import top_k_correct
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest, run_name
-from retrace.plan.layout import split_folder
+from retrace.plan.layout import place_of
 from retrace.plan.page import ScoreCell
 from retrace.plan.spec import Run, Split
+from retrace.plan.video import VideoSplit
 from retrace.report.results import Answers, Results
 
 PERCENT = 100
@@ -62,12 +63,16 @@ def measure(cell: Cell, results: Results) -> Measured | None:
         return None
     runs, metric = tuple(run for run, _ in found), _METRICS[definition.measure]
     seeds = " ".join(map(run_name, runs))
-    target = _ask([s[definition.domain] for _, s in found], view.domains[definition.domain], metric, seeds)
+    target = _ask(
+        results, [s[definition.domain] for _, s in found], view.domains[definition.domain], metric, seeds
+    )
     target_S, n_clips = target.hits_SN.mean(axis=1), target.hits_SN.shape[1]
     if definition.over is None:
         quantity = PERCENT * target.mean(results)
         return Measured(quantity, PERCENT * target_S, runs, n_clips, target.coverage)
-    source = _ask([s[definition.over] for _, s in found], view.domains[definition.over], metric, seeds)
+    source = _ask(
+        results, [s[definition.over] for _, s in found], view.domains[definition.over], metric, seeds
+    )
     coverage = max(target.coverage, source.coverage, key=_distance)
     return Measured(*_ratio(results, target, source), runs, n_clips, coverage)
 
@@ -85,7 +90,9 @@ def _ratio(results: Results, target: _Asked, source: _Asked) -> tuple[np.ndarray
     return quantity, target.hits_SN.mean(axis=1) / source_S
 
 
-def _ask(answers: list[Answers], split: Split, metric: Metric, seeds: str) -> _Asked:
+def _ask(
+    results: Results, answers: list[Answers], split: Split | VideoSplit, metric: Metric, seeds: str
+) -> _Asked:
     """Return what the runs got right of the clips that all of them have answered."""
     common = sorted(set(answers[0].ids).intersection(*(answer.ids for answer in answers)))
     if not common:
@@ -93,8 +100,8 @@ def _ask(answers: list[Answers], split: Split, metric: Metric, seeds: str) -> _A
     return _Asked(
         np.stack([metric(_only(answer, common)) for answer in answers]),
         seeds,
-        f"{split_folder(split).as_posix()} {digest(common)}",
-        max((len(answer.ids) / split.clips for answer in answers), key=_distance),
+        f"{place_of(split).as_posix()} {digest(common)}",
+        max((len(answer.ids) / results.promised(split) for answer in answers), key=_distance),
     )
 
 

@@ -15,6 +15,13 @@ from retrace.report.results import Results
 CITED = "cited"
 NOT_COUNTED = "not counted yet"
 NO_SCORES = "no scores yet"
+_COUNTED: dict[str, tuple[str, float | None]] = {
+    "parameters": ("parameters", None),
+    "mparams": ("parameters", 1e6),
+    "gmacs": ("multiply_adds", 1e9),
+    "conv_gmacs": ("conv_multiply_adds", 1e9),
+}
+"""What a measure is read from, and its unit; without one it is a whole number."""
 
 
 class Outcome(NamedTuple):
@@ -56,11 +63,11 @@ def run_label(run: Run) -> str:
 
 def _counted(paper: str, cell: CostCell, results: Results) -> Outcome:
     found = results.costs(paper).get(digest(cell.model_dump(exclude={"measure"})))
-    if found is None:
+    counted, unit = _COUNTED[cell.measure]
+    if found is None or counted not in found:
         return Outcome("not run", NOT_COUNTED)
-    if cell.measure == "gmacs":
-        return Outcome("measured", value=found["multiply_adds"] / 1e9)
-    return Outcome("measured", value=int(found["parameters"]))
+    value = int(found[counted])
+    return Outcome("measured", value=value if unit is None else value / unit)
 
 
 def _trained(cell: Cell, results: Results) -> Outcome:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import Any
 
 from retrace.plan.expand import Cell
 from retrace.plan.load import Assumption
@@ -40,8 +41,17 @@ def here(plan: Plan, assumption: Assumption) -> str:
 
 def in_words(plan: Plan, assumption: Assumption) -> str:
     """Return an assumed value with its source and reason, and with what this scale makes of it."""
-    value = ", ".join(filter(None, [str(assumption.value), here(plan, assumption)]))
+    value = ", ".join(filter(None, [plain(assumption.value), here(plan, assumption)]))
     return f"{name(assumption)} = {value} ({assumption.source}: {assumption.why})"
+
+
+def plain(value: Any) -> str:
+    """Return a value as a page would spell it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "/".join(map(plain, value))
+    return "none" if value is None else str(value)
 
 
 def digits_line(plan: Plan, cells: Iterable[Cell]) -> str | None:
@@ -56,7 +66,8 @@ def digits_line(plan: Plan, cells: Iterable[Cell]) -> str | None:
 
 
 def _splits(cell: Cell) -> Iterator[Split]:
-    for run in cell.runs:
-        yield from (run.train, run.val)
+    """Yield the splits of generated clips behind a cell."""
+    found = [split for run in cell.runs for split in (run.train, run.val)]
     if cell.view is not None:
-        yield from cell.view.domains.values()
+        found += cell.view.domains.values()
+    yield from (split for split in found if isinstance(split, Split))

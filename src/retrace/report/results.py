@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from retrace.errors import UserError
 from retrace.evaluate.uncertainty import Bootstrap
-from retrace.plan.layout import COSTS, PUBLISHED, run_folder, view_folder
-from retrace.plan.spec import Run, View
+from retrace.plan.layout import COSTS, PUBLISHED, collection_folder, run_folder, view_folder
+from retrace.plan.spec import Run, Split, VideoView, View
+from retrace.plan.video import VideoSplit
 
 RECORD = ("run", "view", "domain", "top1", "n", "hardware", "hours", "commit", "date")
 _RESAMPLES = 2000
@@ -34,7 +35,7 @@ class Results:
         self.bootstrap = Bootstrap(_RESAMPLES, seed=0)
         self._scores: dict[Path, dict[str, Answers] | None] = {}
 
-    def scores(self, run: Run, view: View) -> dict[str, Answers] | None:
+    def scores(self, run: Run, view: View | VideoView) -> dict[str, Answers] | None:
         """Return what `run` answered to `view`, by domain, or None if there are no scores yet.
 
         Raises UserError if the file cannot be read, lacks a domain of the view, or names a clip twice.
@@ -44,6 +45,17 @@ class Results:
             exists = (self.root / path).is_file()
             self._scores[path] = _read_scores(self.root / path, set(view.domains)) if exists else None
         return self._scores[path]
+
+    def promised(self, split: Split | VideoSplit) -> int:
+        """Return how many clips `split` should have: of videos, what the official annotation lists."""
+        if isinstance(split, Split):
+            return split.clips
+        audit = read_json(self.root / collection_folder(split.collection) / "audit.json")
+        if audit is None:
+            raise UserError(
+                f"{collection_folder(split.collection)} has no audit.json: prepare the videos first"
+            )
+        return int(audit["splits"][split.split]["expected"])
 
     def failure(self, run: Run) -> str | None:
         """Return why `run` failed, or None if it did not."""

@@ -24,6 +24,21 @@ def prepare_device() -> torch.device:
     return torch.device("cpu")
 
 
+def loader_workers(device: torch.device) -> int:
+    """Return how many processes make clips: all cores but one for a GPU, none beside a model on the CPU."""
+    return len(os.sched_getaffinity(0)) - 1 if device.type == "cuda" else 0
+
+
+def answer(model: nn.Module, x_BVTCHW: torch.Tensor, protocol: Protocol, classes: int) -> torch.Tensor:
+    """Return float32 logits (B, classes): the mean over the views of each clip or video.
+
+    The mean is of logits, as the authors of Deep Analysis and TimeSformer take it.
+    """
+    views = x_BVTCHW.shape[1]
+    logits_NK = forward(model, x_BVTCHW.flatten(0, 1), protocol, classes)
+    return logits_NK.unflatten(0, (-1, views)).mean(1)
+
+
 def forward(model: nn.Module, x_BTCHW: torch.Tensor, protocol: Protocol, classes: int) -> torch.Tensor:
     """Return float32 logits (B, classes), under the protocol's autocast on a GPU.
 

@@ -1,4 +1,4 @@
-"""Training: read it from top to bottom. x_BTCHW: Batch, Time, Channels, Height, Width; K: classes.
+"""Training: read it from top to bottom. x_BVTCHW: Batch, View, Time, Channels, Height, Width; K: classes.
 
 A run that is killed and started again ends with the same bytes as one that was not (on the CPU).
 """
@@ -8,20 +8,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from retrace.data.clips import Clips
+from retrace.data.feed import ClipFeed, Feed, testing, training
 from retrace.errors import UserError
 from retrace.models import registry
 from retrace.plan.identity import digest
-from retrace.plan.spec import Run
+from retrace.plan.spec import Run, Split, VideoProtocol
 from retrace.train.checkpoint import Checkpoint
-from retrace.train.device import forward, prepare_device
+from retrace.train.device import answer, loader_workers, prepare_device
 from retrace.train.optimizer import build_optimizer
-from retrace.train.order import epoch_batches, steps_per_epoch
+from retrace.train.order import epoch_batches, in_turn, steps_per_epoch
 from retrace.train.outputs import log_epoch, rewrite_log, write_failure, write_results
 from retrace.train.progress import Progress
 from retrace.train.stop import Interrupted, StopRequests
@@ -55,13 +54,14 @@ class Training:
         self, run: Run, folder: Path, progress: Progress, stop: StopRequests, parent: Path | None
     ) -> None:
         _check_same_task(run)
-        task, protocol = run.train, run.protocol
+        task, protocol = run.task, run.protocol
         self.run, self.folder, self.protocol = run, folder, protocol
         self.progress, self.stop = progress, stop
         self.n_classes = len(task.classes)
-        self.train_clips, self.val_clips = Clips(run.train), Clips(run.val)
-        steps = steps_per_epoch(task.clips, protocol.batch, drop_last=protocol.drop_last)
         self.device = prepare_device()
+        self.train_feed, self.val_feed = feeds(run, self.device)
+        self.n_clips = len(self.train_feed.ids)
+        steps = steps_per_epoch(self.n_clips, protocol.batch, drop_last=protocol.drop_last)
         torch.manual_seed(run.seed)
         self.model = registry.build(
             run.model, classes=self.n_classes, channels=task.channels, frames=task.frames, side=task.side
@@ -90,31 +90,32 @@ class Training:
 
     def train_epoch(self) -> None:
         """Take the steps of the epoch that are still to take."""
-        protocol, progress, n_clips = self.protocol, self.progress, len(self.train_clips)
+        protocol, progress, n_clips = self.protocol, self.progress, self.n_clips
         epoch = progress.epochs + 1
         batches = epoch_batches(
             n_clips, protocol.batch, drop_last=protocol.drop_last, seed=self.run.seed, epoch=epoch
         )
         self.model.train()
         ahead = batches[progress.step :]
+        clips = self.train_feed.batches(ahead, epoch)
         for indices in tqdm(ahead, desc=f"epoch {epoch}/{protocol.epochs}", leave=False, disable=None):
             start = time.perf_counter()
-            x_BTCHW, labels_B = self.train_clips.batch(indices, self.device)
+            x_BVTCHW, labels_B = next(clips)
             progress.waited += time.perf_counter() - start
-            progress.loss_sum += self.step(x_BTCHW, labels_B) * len(indices)
+            progress.loss_sum += self.step(x_BVTCHW, labels_B) * len(indices)
             progress.seconds += time.perf_counter() - start
             progress.clips += len(indices)
             progress.step += 1
             self.checkpoint.save_if_due(progress)
             self.stop.check()
 
-    def step(self, x_BTCHW: torch.Tensor, labels_B: torch.Tensor) -> float:
+    def step(self, x_BVTCHW: torch.Tensor, labels_B: torch.Tensor) -> float:
         """Take one optimiser step on the protocol's global batch and return the batch's mean loss.
 
         The whole batch goes through at once; whatever comes to split it must leave the gradient as it is.
         """
         self.optimizer.zero_grad()
-        logits_BK = forward(self.model, x_BTCHW, self.protocol, self.n_classes)
+        logits_BK = answer(self.model, x_BVTCHW, self.protocol, self.n_classes)
         loss = cross_entropy(logits_BK, labels_B)
         value = loss.item()
         if not math.isfinite(value):
@@ -131,14 +132,12 @@ class Training:
     def val_top1(self) -> float:
         """Return top-1 on the validation split, each clip once. It only monitors: no table prints it."""
         self.model.eval()
-        correct = 0
-        for start in range(0, len(self.val_clips), self.protocol.batch):
+        n_clips, correct = len(self.val_feed.ids), 0
+        for x_BVTCHW, labels_B in self.val_feed.batches(in_turn(n_clips, self.protocol.batch), epoch=0):
             self.stop.check()
-            indices = np.arange(start, min(start + self.protocol.batch, len(self.val_clips)))
-            x_BTCHW, labels_B = self.val_clips.batch(indices, self.device)
-            logits_BK = forward(self.model, x_BTCHW, self.protocol, self.n_classes)
+            logits_BK = answer(self.model, x_BVTCHW, self.protocol, self.n_classes)
             correct += int((logits_BK.argmax(1) == labels_B).sum())
-        return correct / len(self.val_clips)
+        return correct / n_clips
 
     def close_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save and log."""
@@ -157,8 +156,21 @@ class Training:
         self.checkpoint.remove()
 
 
+def feeds(run: Run, device: torch.device) -> tuple[Feed, Feed]:
+    """Return the clips that `run` trains on, and those that it is validated on."""
+    if isinstance(run.train, Split) and isinstance(run.val, Split):
+        return ClipFeed(run.train, device), ClipFeed(run.val, device)
+    assert isinstance(run.protocol, VideoProtocol)
+    workers, protocol = loader_workers(device), run.protocol
+    return (
+        training(run.train, protocol.train_clip, run.seed, device, workers),
+        testing(run.val, protocol.val_clip, "forward", device, workers),
+    )
+
+
 def _check_same_task(run: Run) -> None:
-    for name in ("frames", "side", "channels", "classes"):
+    names = ("frames", "side", "channels", "classes") if isinstance(run.train, Split) else ("classes",)
+    for name in names:
         train, val = getattr(run.train, name), getattr(run.val, name)
         if train != val:
             raise UserError(f"the training split has {name} {train}, the validation split {val}.")

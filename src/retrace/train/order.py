@@ -24,3 +24,8 @@ def epoch_batches(clips: int, batch: int, *, drop_last: bool, seed: int, epoch: 
     steps = steps_per_epoch(clips, batch, drop_last=drop_last)
     order = np.random.default_rng([seed, epoch]).permutation(clips)
     return [order[step * batch : (step + 1) * batch] for step in range(steps)]
+
+
+def in_turn(clips: int, batch: int) -> list[np.ndarray]:
+    """Return the clip indices 0, 1, 2, ... cut into batches: each clip once."""
+    return [np.arange(start, min(start + batch, clips)) for start in range(0, clips, batch)]

@@ -35,7 +35,7 @@ def write_results(folder: Path, run: Run, last: Weights, progress: Progress, dev
         "monitor/val_top1": [record["monitor/val_top1"] for record in history],
     }
     wall = sum(record["seconds"] + record["val_seconds"] for record in history)
-    origin = Origin(digest(run), run.train.classes, kept)
+    origin = Origin(digest(run), run.task.classes, kept)
     save_weights(folder / "weights.safetensors", progress.best_weights if best else last, origin)
     _write_json(folder / "env.json", environment(device, wall))
     _write_json(folder / "train.json", summary)

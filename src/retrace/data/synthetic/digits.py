@@ -19,6 +19,9 @@ MNIST_FILES = {
 }
 """The file that holds the digits of a split: source and target domains share no image."""
 
+LABEL_FILES = {split: name.replace("images-idx3", "labels-idx1") for split, name in MNIST_FILES.items()}
+"""The file that says which digits they are."""
+
 _SIDE = 28
 _INK = 20
 """MNIST fits each digit into 20 x 20 pixels and leaves a margin."""
@@ -39,20 +42,46 @@ def load_digits(
     Raises UserError if MNIST is asked for and can neither be read nor downloaded.
     """
     if source == "scikit-learn":
-        return _scikit_learn(source_images=split != "test")
-    name = MNIST_FILES[split]
-    if mnist_folder is None:
+        return _scikit_learn(split)
+    path = _mnist(mnist_folder, MNIST_FILES[split])
+    digits = _read(path, "read_image_file")
+    if digits.shape[1:] != (_SIDE, _SIDE) or not len(digits):
+        raise UserError(f"{path}: holds images of shape {digits.shape}; expected (n, {_SIDE}, {_SIDE})")
+    return digits
+
+
+def load_labels(
+    source: Literal["mnist", "scikit-learn"],
+    split: Literal["train", "val", "test"],
+    mnist_folder: Path | None,
+) -> np.ndarray:
+    """Return which digits the images of `load_digits` show, uint8 (D,) in 0..9. Raises UserError like it."""
+    if source == "scikit-learn":
+        return _bundled("target", split).astype(np.uint8)
+    path = _mnist(mnist_folder, LABEL_FILES[split])
+    labels = _read(path, "read_label_file")
+    if not len(labels) or labels.min() < 0 or labels.max() > 9:
+        raise UserError(f"{path}: holds labels outside 0..9, or none")
+    return labels.astype(np.uint8)
+
+
+def _mnist(folder: Path | None, name: str) -> Path:
+    if folder is None:
         raise UserError(f"no folder for MNIST is given; expected one that holds {name} or {name}.gz")
-    found = _find(mnist_folder, name) or _download(mnist_folder, name)
-    return _read(found)
+    return _find(folder, name) or _download(folder, name)
 
 
-def _scikit_learn(source_images: bool) -> np.ndarray:
-    """Scale the 8x8 digits of grey levels 0..16 to MNIST's layout."""
+def _bundled(what: str, split: str) -> np.ndarray:
+    """Return scikit-learn's images or labels as far as they are the split's."""
     from sklearn.datasets import load_digits as bundled
 
-    images = bundled().images
-    chosen = images[:_SOURCE_IMAGES] if source_images else images[_SOURCE_IMAGES:]
+    found = bundled()[what]
+    return found[_SOURCE_IMAGES:] if split == "test" else found[:_SOURCE_IMAGES]
+
+
+def _scikit_learn(split: str) -> np.ndarray:
+    """Scale the 8x8 digits of grey levels 0..16 to MNIST's layout."""
+    chosen = _bundled("images", split)
     margin = (_SIDE - _INK) // 2
     digits = np.zeros((len(chosen), _SIDE, _SIDE), np.uint8)
     for digit, image in zip(digits, np.round(chosen * (255 / 16)).astype(np.uint8), strict=True):
@@ -84,9 +113,9 @@ def _download(folder: Path, name: str) -> Path:
         ) from error
 
 
-def _read(path: Path) -> np.ndarray:
-    """Read an idx file of images with torchvision, which does not unpack on its own."""
-    from torchvision.datasets.mnist import read_image_file
+def _read(path: Path, reader: Literal["read_image_file", "read_label_file"]) -> np.ndarray:
+    """Read an idx file with torchvision, which does not unpack on its own."""
+    from torchvision.datasets import mnist
 
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -95,7 +124,7 @@ def _read(path: Path) -> np.ndarray:
                 plain = Path(scratch) / path.stem
                 with gzip.open(path, "rb") as packed, plain.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
-            digits = read_image_file(str(plain)).numpy()
+            return getattr(mnist, reader)(str(plain)).numpy()
     except (
         OSError,
         EOFError,
@@ -106,9 +135,4 @@ def _read(path: Path) -> np.ndarray:
         ValueError,
         RuntimeError,
     ) as error:
-        raise UserError(
-            f"{path}: expected an idx file of MNIST images, could not read it ({error!r})"
-        ) from error
-    if digits.shape[1:] != (_SIDE, _SIDE) or not len(digits):
-        raise UserError(f"{path}: holds images of shape {digits.shape}; expected (n, {_SIDE}, {_SIDE})")
-    return digits
+        raise UserError(f"{path}: expected an idx file of MNIST, could not read it ({error!r})") from error

@@ -1,14 +1,14 @@
 """Everything that is random about a Temporal Shape clip, drawn from (seed, split, clip index) alone.
 
 The authors' generator draws from two unseeded global streams, so a clip depends on all clips before
-it. Here the draws are counter-based: clip i owns a fixed block of words of a Philox stream, so it is
-the same however many clips are made, in whatever order, by however many workers.
+it. Here the draws are counter-based, see `counter`.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from retrace.data.synthetic.counter import below, uniforms
 from retrace.errors import UserError
 from retrace.plan.spec import TemporalShape
 
@@ -25,9 +25,6 @@ FRAMES = 20
 
 _WORDS = 32
 """Random words reserved per clip: 9 for the shape, FRAMES for the noise, 3 spare."""
-
-_WORDS_PER_COUNT = 4
-"""A Philox4x64 counter yields four 64-bit words."""
 
 
 @dataclass(frozen=True)
@@ -82,34 +79,18 @@ def draw(generator: TemporalShape, split: str, start: int, stop: int, digits: in
             f"generator.size: a {generator.symbol} of {generator.size} pixels has no room to move "
             f"in a frame of {SIDE} pixels; expected at most {SIDE // 2 - 2 * widest - 1}"
         )
-    u = _uniforms(generator.seed, split, start, stop)
-    label = _below(u[:, 0], len(CLASSES))
-    scale = np.where(label == SPIRAL, (2 + _below(u[:, 3], 9)) * 0.1, 1 + _below(u[:, 3], 3))
+    u = uniforms(generator.seed, split, start, stop, _WORDS)
+    label = below(u[:, 0], len(CLASSES))
+    scale = np.where(label == SPIRAL, (2 + below(u[:, 3], 9)) * 0.1, 1 + below(u[:, 3], 3))
     low = start_boxes(label, scale, generator)[:, None]
     return Draws(
         label=label,
-        start=low + _below(u[:, 5:7], SIDE - 2 * low),
+        start=low + below(u[:, 5:7], SIDE - 2 * low),
         reverse=u[:, 1] > 0.5,
-        roll=_below(u[:, 2], FRAMES),
+        roll=below(u[:, 2], FRAMES),
         angle=np.where(label == LINE, np.pi * (2 * u[:, 4] - 1), 2 * np.pi * u[:, 4]),
         scale=scale,
-        digit=_below(u[:, 7], max(digits, 1)),
-        octaves=1 + _below(u[:, 8], 9),
-        noise_seed=1 + _below(u[:, 9 : 9 + FRAMES], generator.noise_seeds),
+        digit=below(u[:, 7], max(digits, 1)),
+        octaves=1 + below(u[:, 8], 9),
+        noise_seed=1 + below(u[:, 9 : 9 + FRAMES], generator.noise_seeds),
     )
-
-
-def _uniforms(seed: int, split: str, start: int, stop: int) -> np.ndarray:
-    """Return float64 (stop - start, _WORDS) in [0, 1); row r belongs to clip start + r.
-
-    Uses raw words: NumPy promises their stream for good, but not the one of `Generator.random`.
-    """
-    key = np.random.SeedSequence([seed, *split.encode()]).generate_state(2, np.uint64)
-    philox = np.random.Philox(key=key, counter=start * _WORDS // _WORDS_PER_COUNT)
-    words = philox.random_raw((stop - start) * _WORDS).reshape(-1, _WORDS)
-    return (words >> np.uint64(11)) * 2.0**-53
-
-
-def _below(u: np.ndarray, n: int | np.ndarray) -> np.ndarray:
-    """Map uniforms in [0, 1) to integers 0..n-1."""
-    return (u * n).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Blocks that are inserted into a backbone by position (see `retrace.models.insert`)."""

@@ -1,0 +1,120 @@
+"""Weights for `TimeSformerVit` from elsewhere: an image ViT of timm, or a TimeSformer its authors released.
+
+Functions on state dicts. `fresh` is that of a newly built model and says which names and shapes are wanted.
+A classifier of another size, or none, is left as `fresh` has it.
+"""
+
+import math
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from retrace.errors import UserError
+
+Weights = Mapping[str, Tensor]
+Resize = Literal["bicubic", "flat-nearest"]
+"""How a table of positions is resized: over the grid of patches, or as the released code does it."""
+
+
+def from_image_vit(image: Weights, fresh: Weights, resize: Resize = "bicubic") -> dict[str, Tensor]:
+    """Return weights that let the model start as the ViT of `image`, which has timm's names.
+
+    Attention over time and its norm are copies of those over space; the linear map behind it and the table
+    of times are zero (TimeSformer, supplement, section 1, and the released code). Raises UserError if names
+    or shapes do not fit.
+    """
+    found = dict(image)
+    for name, tensor in fresh.items():
+        over_space = name.replace("temporal_", "")
+        if name == "time_embed" or ".temporal_fc." in name:
+            found[name] = torch.zeros_like(tensor)
+        elif over_space != name and over_space in image:
+            found[name] = image[over_space]
+    return _fitted(found, fresh, resize)
+
+
+def from_released(released: Weights, fresh: Weights, resize: Resize = "bicubic") -> dict[str, Tensor]:
+    """Return the weights of a checkpoint of the authors, whose names may begin with "model.".
+
+    Raises UserError if names or shapes do not fit.
+    """
+    return _fitted({name.removeprefix("model."): t for name, t in released.items()}, fresh, resize)
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Return the state dict in `path`: safetensors, or a file of torch with tensors and plain values only.
+
+    The authors keep theirs under "model_state". Raises UserError if the file is missing, damaged, or could
+    run code when loaded.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} is not a file of weights that is safe to load: {error}") from error
+    weights = found.get("model_state", found) if isinstance(found, dict) else found
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise UserError(f"{path} has no state dict: expected names with tensors, or such below 'model_state'")
+    return dict(weights)
+
+
+def resize_positions(table_1SD: Tensor, grid: int, resize: Resize = "bicubic") -> Tensor:
+    """Return a table of cls and `grid` x `grid` patches, (1, 1 + grid², D), from one of another grid.
+
+    "bicubic" interpolates over rows and columns. "flat-nearest" takes the nearest entry of the list of
+    patches, as the released code does when it loads weights: from 14 to 28, row r becomes half of row r // 2,
+    the left half if r is even, each entry four times. Raises UserError if the patches fill no square.
+    """
+    cls_11D, patches_1ND = table_1SD[:, :1], table_1SD[:, 1:]
+    count = patches_1ND.shape[1]
+    if count == grid**2:
+        return table_1SD
+    patches_1DN = patches_1ND.transpose(1, 2)
+    if resize == "flat-nearest":
+        resized_1DN = F.interpolate(patches_1DN, grid**2, mode="nearest")
+    else:
+        side = math.isqrt(count)
+        if side**2 != count:
+            raise UserError(f"a table of {count} positions is not that of a square grid of patches")
+        square = patches_1DN.unflatten(2, (side, side))
+        resized_1DN = F.interpolate(square, (grid, grid), mode="bicubic", antialias=True).flatten(2)
+    return torch.cat([cls_11D, resized_1DN.transpose(1, 2)], 1)
+
+
+def resize_times(table_1TD: Tensor, frames: int) -> Tensor:
+    """Return a table of `frames` times, (1, frames, D): the nearest entries of one of another length."""
+    return F.interpolate(table_1TD.transpose(1, 2), frames, mode="nearest").transpose(1, 2)
+
+
+def _fitted(found: dict[str, Tensor], fresh: Weights, resize: Resize) -> dict[str, Tensor]:
+    """Return copies of `found` in the names, shapes and precision of `fresh`."""
+    if "pos_embed" in found:
+        grid = math.isqrt(fresh["pos_embed"].shape[1] - 1)
+        found["pos_embed"] = resize_positions(found["pos_embed"], grid, resize)
+    if "time_embed" in found and "time_embed" in fresh:
+        found["time_embed"] = resize_times(found["time_embed"], fresh["time_embed"].shape[1])
+    if "head.weight" not in found or found["head.weight"].shape != fresh["head.weight"].shape:
+        found |= {name: fresh[name] for name in ("head.weight", "head.bias")}
+    _refuse_misfits(found, fresh)
+    return {name: found[name].detach().to(tensor, copy=True) for name, tensor in fresh.items()}
+
+
+def _refuse_misfits(found: Weights, fresh: Weights) -> None:
+    shapes = [{name: tuple(tensor.shape) for name, tensor in w.items()} for w in (found, fresh)]
+    differing = [
+        f"{name}: found {shapes[0].get(name, 'nothing')}, expected {shapes[1].get(name, 'nothing')}"
+        for name in sorted(shapes[0].keys() | shapes[1].keys())
+        if shapes[0].get(name) != shapes[1].get(name)
+    ]
+    if differing:
+        raise UserError("the weights do not fit the model:\n  " + "\n  ".join(differing))
