@@ -4,6 +4,8 @@ from torch import nn
 
 from retrace.models.cnn3d import Cnn3d
 from retrace.models.convlstm import ConvLstm
+from retrace.models.rstg.networks import CnnLstm, RstgNet
+from retrace.models.rstg.small_i3d import SmallI3d
 from retrace.models.timesformer import TimeSformer
 from retrace.models.timesformer_vit import TimeSformerVit
 from retrace.models.video_cnn import VideoCnn
@@ -38,4 +40,10 @@ def build(model: kinds.Model, *, classes: int, channels: int, frames: int, side:
             return TimeSformerVit(model, classes=classes, channels=channels, frames=frames, side=side)
         case kinds.VideoCnn():
             return VideoCnn(model, classes=classes, channels=channels, frames=frames, side=side)
+        case kinds.Rstg():
+            return RstgNet(model.graph, classes=classes, channels=channels, side=side)
+        case kinds.CnnLstm():
+            return CnnLstm(model.width, model.extra, classes=classes, channels=channels, side=side)
+        case kinds.SmallI3d():
+            return SmallI3d(model.width, model.non_local, classes=classes, channels=channels, side=side)
     raise TypeError(f"no model is built from {model!r}")

@@ -6,7 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from retrace.plan.model import Cnn3d, ConvLstm, Model, TimeSformer, TimeSformerVit, VideoCnn
+from retrace.plan.model import (
+    Cnn3d,
+    CnnLstm,
+    ConvLstm,
+    Model,
+    Rstg,
+    SmallI3d,
+    TimeSformer,
+    TimeSformerVit,
+    VideoCnn,
+)
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import Collection
 
@@ -36,6 +46,15 @@ def model_label(model: Model) -> str:
             arch = "tsn" if model.temporal == "none" else model.temporal
             pooled = "-tp" if model.temporal_pooling else ""
             return f"{arch}-{model.backbone}-w{model.width}{pooled}"
+
+        case Rstg():
+            graph = model.graph
+            variant = f"{graph.variant}-positional" if graph.positions else graph.variant
+            return f"{model.family}-{variant}-{graph.adjacency}-{graph.gather}-n{graph.width}"
+        case CnnLstm():
+            return f"{model.family}{model.extra}-n{model.width}"
+        case SmallI3d():
+            return f"{model.family}{'-nonlocal' if model.non_local else ''}-w{model.width}"
 
 
 def split_name(split: Split) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from retrace.plan.strict import Strict, mistake
 
@@ -83,4 +83,61 @@ class VideoCnn(Strict):
         return self
 
 
-Model = Annotated[Cnn3d | ConvLstm | TimeSformer | TimeSformerVit | VideoCnn, Field(discriminator="family")]
+class SpaceTimeGraph(Strict):
+    """Graph of "Recurrent Space-time Graph Neural Networks": nodes pooled from each frame's features."""
+
+    width: PositiveInt = Field(description="of node states, messages and LSTMs; 512 in the paper")
+    scales: Annotated[int, Field(ge=1, le=4)] = Field(
+        description="grids of nodes, from 1x1 to scales x scales cells"
+    )
+    iterations: PositiveInt = Field(description="exchanges of messages")
+    variant: Literal["space-only", "time-only", "homogenous", "one-temporal-stage", "all-temporal-stages"] = (
+        Field(
+            description="LSTMs: none; one and no messages; none but messages from the frame before; "
+            "a last one; one before each exchange and a last one"
+        )
+    )
+    positions: bool = Field(description="whether the senders' and receivers' positions enter the messages")
+    adjacency: Literal["soft", "hard", "full"] = Field(
+        description="who is no neighbour has a score of 0, no weight, or does not exist"
+    )
+    gather: Literal["additive", "dot"]
+    update: Literal["shared", "per-scale"]
+    norm: Literal["none", "batch", "layer"] = Field(
+        description="batch: of the nodes at first; layer: of these, of the messages and of the updated nodes"
+    )
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        if self.variant == "homogenous" and self.norm == "layer":
+            raise mistake("messages from the frame before have no layer norm; valid: batch, none", "norm")
+        return self
+
+
+class Rstg(Strict):
+    """The network for SyncMNIST: three convolutions a frame, as wide as the graph, and the graph."""
+
+    family: Literal["rstg"]
+    graph: SpaceTimeGraph
+
+
+class CnnLstm(Strict):
+    """The same convolutions, `extra` more, the mean over space and an LSTM: Mean + LSTM and Conv + LSTM."""
+
+    family: Literal["cnn-lstm"]
+    width: PositiveInt
+    extra: NonNegativeInt = Field(description="convolutions after the first three: 0 or 3 in the paper")
+
+
+class SmallI3d(Strict):
+    """Inflated ResNet of three stages of two blocks, for SyncMNIST."""
+
+    family: Literal["small-i3d"]
+    width: PositiveInt = Field(description="channels of the first convolution, all others in proportion")
+    non_local: bool = Field(description="whether a non-local block follows the second stage")
+
+
+Model = Annotated[
+    Cnn3d | ConvLstm | TimeSformer | TimeSformerVit | VideoCnn | Rstg | CnnLstm | SmallI3d,
+    Field(discriminator="family"),
+]

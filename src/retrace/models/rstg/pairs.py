@@ -16,7 +16,7 @@ def pair_messages(source_MNC: Tensor, receiver_MNC: Tensor, weight: Tensor, bias
 
 
 class _PairMessages(torch.autograd.Function):
-    """The backward makes the hidden layer anew: an addition, in place of a tensor as large as the messages."""
+    """The backward makes the hidden layer anew: an addition instead of a second tensor of that size."""
 
     @staticmethod
     def forward(
