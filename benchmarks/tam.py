@@ -4,8 +4,8 @@ Times training steps (forward, loss, backward, SGD) of ResNet50 in turn, in one 
 prints the median CPU time of each and its ratio to TSN of the same make:
 
 - `ours`: TSN and TAM as `retrace.models.video_cnn` has them;
-- `stock`: torchvision's network per frame; its TAM is a depthwise `nn.Conv3d` and a ReLU before the first
-  convolution of every residual block.
+- `stock`: torchvision's network per frame; its TAM stands before the first convolution of every residual
+  block, once as a depthwise `nn.Conv3d` and once as three depthwise 1x1 `nn.Conv2d` of shifted frames.
 
     python benchmarks/tam.py --frames 8 --side 112 --batch 2 --repeats 5
 """
@@ -30,7 +30,7 @@ from retrace.plan.model import VideoCnn
 CLASSES = 87
 
 
-class StockTam(nn.Module):
+class Conv3dTam(nn.Module):
     """The definition as a 3D convolution, on frames in the batch dimension."""
 
     def __init__(self, channels: int, frames: int) -> None:
@@ -43,16 +43,35 @@ class StockTam(nn.Module):
         return self.mix(x_BCTHW).relu().transpose(1, 2).flatten(0, 1)
 
 
-class Stock(nn.Module):
-    """torchvision's ResNet50 on every frame, with or without TAM."""
+class ShiftedTam(nn.Module):
+    """The definition as three 1x1 convolutions, whose outputs are shifted and summed."""
 
-    def __init__(self, frames: int, *, tam: bool) -> None:
+    def __init__(self, channels: int, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.last, self.same, self.next = (
+            nn.Conv2d(channels, channels, 1, groups=channels, bias=False) for _ in range(3)
+        )
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        last, same, next_ = (
+            tap(x_NCHW).unflatten(0, (-1, self.frames)) for tap in (self.last, self.same, self.next)
+        )
+        last = F.pad(last[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+        next_ = F.pad(next_[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
+        return torch.stack([last, same, next_]).sum(0).relu().flatten(0, 1)
+
+
+class Stock(nn.Module):
+    """torchvision's ResNet50 on every frame, with a form of TAM or without."""
+
+    def __init__(self, frames: int, tam: type[Conv3dTam] | type[ShiftedTam] | None = None) -> None:
         super().__init__()
         self.net = torchvision.models.resnet50(num_classes=CLASSES)
         self.frames = frames
         blocks = (block for n in range(1, 5) for block in getattr(self.net, f"layer{n}"))
         for block in blocks if tam else ():
-            block.conv1 = nn.Sequential(StockTam(block.conv1.in_channels, frames), block.conv1)
+            block.conv1 = nn.Sequential(tam(block.conv1.in_channels, frames), block.conv1)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
         return self.net(x_BTCHW.flatten(0, 1)).unflatten(0, (-1, self.frames)).mean(1)
@@ -92,23 +111,27 @@ def main() -> None:
     models = {
         "ours TSN": ours(args.frames, args.side, "none"),
         "ours TAM": ours(args.frames, args.side, "tam"),
-        "stock TSN": Stock(args.frames, tam=False),
-        "stock TAM": Stock(args.frames, tam=True),
+        "stock TSN": Stock(args.frames),
+        "stock TAM, Conv3d": Stock(args.frames, Conv3dTam),
+        "stock TAM, shifted": Stock(args.frames, ShiftedTam),
     }
     x_BTCHW = torch.rand(args.batch, args.frames, 3, args.side, args.side)
     times: dict[str, list[float]] = {name: [] for name in models}
     for round_ in range(args.repeats + 1):  # the first is to warm up
         for name, model in models.items():
             model.zero_grad()
-            seconds = step_seconds(model, x_BTCHW)
-            times[name] += [seconds] if round_ else []
-    print("model       s a step   to its TSN")
-    for name, all_of in times.items():
-        tsn = times[f"{name.split()[0]} TSN"]
-        ratio = statistics.median(mine / base for mine, base in zip(all_of, tsn, strict=True))
-        print(f"{name:10}  {statistics.median(all_of):8.3f}   {ratio:10.2f}")
-    gain = statistics.median(a / b for a, b in zip(times["stock TAM"], times["ours TAM"], strict=True))
-    print(f"our TAM is {gain:.2f} times as fast as the stock one")
+            taken = step_seconds(model, x_BTCHW)
+            times[name] += [taken] if round_ else []
+    print("model                s a step   to its TSN   to our TAM")
+    for name, seconds in times.items():
+        to_tsn = ratio(seconds, times[f"{name.split()[0]} TSN"])
+        to_tam = ratio(seconds, times["ours TAM"])
+        print(f"{name:20} {statistics.median(seconds):8.3f}   {to_tsn:10.2f}   {to_tam:10.2f}")
+
+
+def ratio(these: list[float], those: list[float]) -> float:
+    """Return the median ratio of two steps of the same round."""
+    return statistics.median(a / b for a, b in zip(these, those, strict=True))
 
 
 if __name__ == "__main__":

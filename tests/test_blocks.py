@@ -173,7 +173,12 @@ def test_a_position_that_does_not_exist_is_a_mistake_with_a_hint():
 
 def test_sites_know_channels_and_frames_left():
     sites = {}
-    places = {name: lambda site: sites.setdefault(site.position, site) and nn.Identity() for name in branches("resnet50")}
+
+    def make(site: Site) -> nn.Module:
+        sites[site.position] = site
+        return nn.Identity()
+
+    places = dict.fromkeys(branches("resnet50"), make)
     ResNet("resnet50", FrameLayers(8, places, eps=1e-5, temporal_pooling=True), width=8, channels=3)
     assert len(sites) == 16
     assert sites["layer1.0.branch"][1:] == (8, 8)

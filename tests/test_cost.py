@@ -17,6 +17,13 @@ def test_a_linear_layer_costs_its_weights():
     assert multiply_adds(layer, (5, 7)) == 5 * 7 * 3
 
 
+def test_convolutions_can_be_counted_alone():
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.Flatten(), nn.Linear(4 * 4 * 5, 3))
+    convolution, linear = 4 * 4 * 5 * 9, 4 * 4 * 5 * 3
+    assert multiply_adds(model, (1, 2, 6, 7)) == convolution + linear
+    assert multiply_adds(model, (1, 2, 6, 7), convolutions_only=True) == convolution
+
+
 def test_frozen_parameters_and_buffers_do_not_count():
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     model[0].requires_grad_(False)

@@ -94,6 +94,21 @@ def test_costs_are_read_as_counted(plan):
     assert found(plan, "table-2", column="g").value == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize(("measure", "value"), [("parameters", 1000), ("mparams", 0.001), ("gmacs", 2.5)])
+def test_costs_come_in_the_unit_of_their_measure(plan, measure, value):
+    assert with_measure(plan, measure).value == value
+
+
+def test_what_an_older_count_did_not_count_is_not_run(plan):
+    assert with_measure(plan, "conv_gmacs").state == "not run"
+
+
+def with_measure(plan: Plan, measure: str) -> Outcome:
+    cell = cell_of(plan, "table-2", row="cnn3d", column="p")
+    definition = cell.definition.model_copy(update={"measure": measure})
+    return outcome(cell._replace(definition=definition), Results(plan.root))
+
+
 def test_missing_scores_and_counts_are_not_run(tmp_path):
     plan = small_plan(tmp_path)
     assert found(plan) == Outcome("not run", "no scores yet")

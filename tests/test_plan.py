@@ -11,10 +11,12 @@ import pytest
 from pages import MODELS, ROOT, SEEDS, SIZES, SOURCES, copy_pages, edit, position, runs
 from retrace.errors import UserError
 from retrace.plan import config, specs
+from retrace.plan.expand import Cell
 from retrace.plan.identity import canonical, digest
 from retrace.plan.layout import run_folder, split_folder, view_folder
 from retrace.plan.page import CostCell, Side
 from retrace.plan.plan import Plan, target
+from retrace.plan.spec import Split
 
 HARDWARE = {"device", "gpu", "gpus", "threads", "workers", "nodes", "micro_batch", "path", "folder"}
 
@@ -185,14 +187,22 @@ def test_every_claim_selects_cells(everything):
             assert bool(sides) != bool(claim.not_run)
 
 
+def seeds_of(cell: Cell) -> set[int]:
+    return {run.seed for run in cell.runs}
+
+
+def trained_on_clips(plan: Plan) -> set[tuple]:
+    return {position(run) for run in plan.runs.values() if isinstance(run.train, Split)}
+
+
 def test_the_demo_is_a_part_of_the_whole(everything):
     demo = Plan(ROOT, "demo")
     assert (demo.papers, demo.datasets) == (everything.papers, everything.datasets)
     cells = list(zip(demo.all_cells(), everything.all_cells(), strict=True))
     assert all(here.place == there.place and here.published == there.published for here, there in cells)
     assert all(there.runs for here, there in cells if here.runs)
-    whole = {position(run) for run in everything.runs.values()}
-    assert {position(run) for run in demo.runs.values()} < whole
+    assert all(seeds_of(here) <= seeds_of(there) for here, there in cells if here.runs)
+    assert trained_on_clips(demo) < trained_on_clips(everything)
     assert all(demo.costs(paper) == everything.costs(paper) for paper in demo.papers)
 
 

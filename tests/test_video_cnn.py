@@ -163,7 +163,11 @@ def test_classifiers_and_convolutions_start_as_in_the_authors_code():
         torch.manual_seed(0)
         return build(kind(backbone, temporal), classes=50, channels=3, frames=2, side=64)
 
-    inflated, flat, inception = fresh("resnet18", "i3d"), fresh("resnet18", "tam"), fresh("inceptionv1", "tam")
+    inflated, flat, inception = (
+        fresh("resnet18", "i3d"),
+        fresh("resnet18", "tam"),
+        fresh("inceptionv1", "tam"),
+    )
     assert inflated.fc.weight.std().item() == pytest.approx(0.001, rel=0.05)
     assert not inflated.fc.bias.any()
     assert flat.fc.weight.abs().max() <= 1 / math.sqrt(512)
@@ -179,7 +183,7 @@ def test_clips_that_do_not_suit_are_refused():
         small("resnet18", "tam")(clips(frames=4))
     with pytest.raises(UserError, match="32 pixels or more a side, these have 16"):
         small("inceptionv1", "none", side=16)
-    with pytest.raises(UserError, match="1 frames are left for a pool over 2"):
+    with pytest.raises(UserError, match="too few frames: 1 left for the last pool, which takes 2"):
         small("inceptionv1", "s3d", frames=4, temporal_pooling=True)
 
 

@@ -52,6 +52,7 @@ def run_on(collection, parent: str | None = None, **changes) -> Run:
         "patience": 3,
         "select": "last",
         "autocast": "none",
+        "weights": "random",
         "train_clip": TRAIN,
         "val_clip": TEST,
     }

@@ -9,7 +9,15 @@ from retrace.models.registry import build
 from retrace.models.video_cnn import VideoCnn
 from retrace.plan import model as kinds
 
-ARCHS = {"TSN": "none", "I3D": "i3d", "S3D": "s3d", "TAM": "tam", "CONV": "conv", "TSM": "tsm", "NLN": "nonlocal"}
+ARCHS = {
+    "TSN": "none",
+    "I3D": "i3d",
+    "S3D": "s3d",
+    "TAM": "tam",
+    "CONV": "conv",
+    "TSM": "tsm",
+    "NLN": "nonlocal",
+}
 """The names in the tables and the values of `temporal`."""
 
 
@@ -38,10 +46,14 @@ def used(net: nn.Module) -> None:
             nn.init.uniform_(module.running_var, 0.5, 1.5)
 
 
-def on_meta(backbone: str, temporal: str, *, classes: int, frames: int, side: int, **changes: Any) -> VideoCnn:
+def on_meta(
+    backbone: str, temporal: str, *, classes: int, frames: int, side: int, **changes: Any
+) -> VideoCnn:
     """Return a network without memory."""
     with torch.device("meta"):
-        return build(kind(backbone, temporal, **changes), classes=classes, channels=3, frames=frames, side=side)
+        return build(
+            kind(backbone, temporal, **changes), classes=classes, channels=3, frames=frames, side=side
+        )
 
 
 def transfer(source: nn.Module, target: nn.Module) -> list[str]:

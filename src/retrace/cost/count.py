@@ -23,5 +23,6 @@ def multiply_adds(model: nn.Module, x_shape: Sequence[int], *, convolutions_only
     shadow = copy.deepcopy(model).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty(*x_shape, device="meta"))
-    by_operator = counter.get_flop_counts()["Global"]
-    return sum(n for name, n in by_operator.items() if "convolution" in str(name) or not convolutions_only) // 2
+    by_operator = counter.get_flop_counts().get("Global", {})
+    counted = [n for name, n in by_operator.items() if "convolution" in str(name) or not convolutions_only]
+    return sum(counted) // 2

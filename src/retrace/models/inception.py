@@ -54,11 +54,12 @@ class InceptionV1(nn.Sequential):
         self._add(layers, "conv2", _conv(layers, width, width, 1), width)
         self._add(layers, "conv3", _conv(layers, width, 3 * width, 3), 3 * width)
         self._pool(layers, "pool2", 3)
+        pools = {"3b": ("pool3", 3), "4e": ("pool4", pool4)}
         for name, widths in MODULES.items():
             module = Inception(layers, *(count * width // 64 for count in widths))
             self._add(layers, f"inception{name}", module, module.c_out)
-            if name in ("3b", "4e"):
-                self._pool(layers, *(("pool3", 3) if name == "3b" else ("pool4", pool4)))
+            if name in pools:
+                self._pool(layers, *pools[name])
         self.features = module.c_out
         layers.check_positions()
 
@@ -78,12 +79,14 @@ class InceptionV1(nn.Sequential):
 
 
 def _pool_space(layers: Layers) -> nn.Module:
-    return nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)) if layers.volume else nn.MaxPool2d(3, 2, ceil_mode=True)
+    return (
+        nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)) if layers.volume else nn.MaxPool2d(3, 2, ceil_mode=True)
+    )
 
 
 def _pool_volume(layers: Layers, size: int) -> nn.Module:
     if layers.frames + 2 * (size // 3) < size:
-        raise UserError(f"{layers.frames} frames are left for a pool over {size}; give more frames")
+        raise UserError(f"too few frames: {layers.frames} left for the last pool, which takes {size}")
     layers.frames = (layers.frames + 2 * (size // 3) - size) // layers.time_stride + 1
     return nn.MaxPool3d(size, (layers.time_stride, 2, 2), size // 3)
 
@@ -93,9 +96,7 @@ def _conv(layers: Layers, c_in: int, c_out: int, size: int) -> nn.Sequential:
 
 
 def _normed(layers: Layers, conv: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        OrderedDict(conv=conv, bn=layers.norm(channels), relu=nn.ReLU(inplace=True))
-    )
+    return nn.Sequential(OrderedDict(conv=conv, bn=layers.norm(channels), relu=nn.ReLU(inplace=True)))
 
 
 class Inception(nn.Module):

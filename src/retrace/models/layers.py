@@ -45,6 +45,7 @@ class Layers:
         raise NotImplementedError
 
     def norm(self, channels: int) -> nn.Module:
+        """Return a batch normalisation."""
         raise NotImplementedError
 
     def pool_time(self) -> nn.Module | None:

@@ -2,8 +2,10 @@
 
 from torch import nn
 
+from retrace.models.attention_cnn import AttentionCnn
 from retrace.models.cnn3d import Cnn3d
 from retrace.models.convlstm import ConvLstm
+from retrace.models.rstg.i3d import I3d
 from retrace.models.rstg.networks import CnnLstm, RstgNet
 from retrace.models.rstg.small_i3d import SmallI3d
 from retrace.models.timesformer import TimeSformer
@@ -40,8 +42,12 @@ def build(model: kinds.Model, *, classes: int, channels: int, frames: int, side:
             return TimeSformerVit(model, classes=classes, channels=channels, frames=frames, side=side)
         case kinds.VideoCnn():
             return VideoCnn(model, classes=classes, channels=channels, frames=frames, side=side)
+        case kinds.AttentionCnn():
+            return AttentionCnn(model, classes=classes, channels=channels, frames=frames)
         case kinds.Rstg():
             return RstgNet(model.graph, classes=classes, channels=channels, side=side)
+        case kinds.RstgI3d():
+            return I3d(model, classes=classes, channels=channels, frames=frames, side=side)
         case kinds.CnnLstm():
             return CnnLstm(model.width, model.extra, classes=classes, channels=channels, side=side)
         case kinds.SmallI3d():

@@ -25,15 +25,7 @@ NON_LOCAL = ("layer2.0", "layer2.2", "layer3.0", "layer3.2", "layer3.4")
 class VideoCnn(nn.Module):
     """Backbone, mean over space, dropout and linear layer on each frame left, mean of their logits."""
 
-    def __init__(
-        self,
-        model: Kind,
-        *,
-        classes: int,
-        channels: int,
-        frames: int,
-        side: int,
-    ) -> None:
+    def __init__(self, model: Kind, *, classes: int, channels: int, frames: int, side: int) -> None:
         super().__init__()
         self.frames = frames
         layers = _layers(model, frames)
@@ -45,7 +37,7 @@ class VideoCnn(nn.Module):
         self._initialise(model)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
-        """Map clips (B, T, C, H, W), normalised as the backbone's ImageNet weights expect, to logits (B, K).
+        """Map clips (B, T, C, H, W), normalised as their transform does it, to logits (B, K).
 
         Raises UserError if the clips have another number of frames than the model is built for.
         """

@@ -180,6 +180,13 @@ class Flip(Strict):
     )
 
 
+class Normalisation(Strict):
+    """What is taken from the values in 0..1, and what they are divided by then."""
+
+    mean: tuple[Fraction, Fraction, Fraction]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+
+
 class Pixels(Strict):
     """What clips have in common in training and tests. `mean` and `std` are of values in 0..1."""
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from retrace.errors import UserError
 from retrace.plan.datasets import Dataset
@@ -12,6 +12,7 @@ from retrace.plan.identity import digest
 from retrace.plan.library import Library
 from retrace.plan.load import Document, Key
 from retrace.plan.mistakes import checked
+from retrace.plan.model import Model
 from retrace.plan.page import (
     CostCell,
     Definition,
@@ -23,12 +24,16 @@ from retrace.plan.page import (
     ScoreCell,
     Shrink,
     Table,
+    TrainingPlan,
 )
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.strict import nearest
 from retrace.plan.video import SplitName, VideoSplit
 
+T = TypeVar("T", bound=BaseModel)
+
 _DEFINITION: TypeAdapter[Definition] = TypeAdapter(Definition)
+_MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 
 
 class Place(NamedTuple):
@@ -66,24 +71,31 @@ class Shelf(NamedTuple):
     library: Library
     stand_ins: Mapping[str, str]
     shrink: Shrink
+    overlay: Document
     scale: str
 
 
 def merge(*fragments: Fragment) -> Fragment:
     """Return the union of nested mappings; where two disagree, the later one stands.
 
-    A null takes away what an earlier one said.
+    A null takes away what an earlier one said, and another `kind` all that belonged to the kind before.
     """
     whole: Fragment = {}
     for fragment in fragments:
         for key, value in fragment.items():
             if value is None and key in whole:
                 del whole[key]
-            elif isinstance(value, dict) and isinstance(whole.get(key), dict):
+            elif (
+                isinstance(value, dict) and isinstance(whole.get(key), dict) and _same_kind(whole[key], value)
+            ):
                 whole[key] = merge(whole[key], value)
             else:
                 whole[key] = value
     return whole
+
+
+def _same_kind(before: Fragment, after: Fragment) -> bool:
+    return "kind" not in after or before.get("kind", after["kind"]) == after["kind"]
 
 
 def agrees(pattern: Any, value: Any) -> bool:
@@ -160,11 +172,7 @@ def _cell(
     _check_known(shelf, definition, roots)
     if only is not None and not any(agrees(pattern, definition.model_dump()) for pattern in only):
         return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
-    small = merge(definition.model_dump(mode="json"), {"model": shelf.shrink.model})
-    definition = checked(_DEFINITION.validate_python, small, shelf.document, roots)
-    assert isinstance(definition, ScoreCell)
-    plan = shelf.page.protocols[definition.protocol]
-    seeds = plan.seeds[: shelf.shrink.seeds]
+    seeds = shelf.page.protocols[definition.protocol].seeds[: shelf.shrink.seeds]
     runs = tuple(_run(shelf, definition, definition.protocol, seed) for seed in seeds)
     return Cell(place, published, definition, runs, view_of(shelf, definition), None)
 
@@ -195,13 +203,19 @@ def _run(shelf: Shelf, cell: ScoreCell, protocol: str, seed: int) -> Run:
     parent = None if plan.parent is None else digest(_run(shelf, cell, plan.parent, seed))
     return Run(
         recipe=plan.recipe,
-        model=cell.model,
+        model=_small(shelf, cell.model),
         train=_split(shelf, cell.data, "train"),
         val=_split(shelf, cell.data, "val"),
-        protocol=plan.train,
+        protocol=_normalised(plan.train, plan, cell, "train_clip", "val_clip"),
         seed=seed,
         parent=parent,
     )
+
+
+def _small(shelf: Shelf, model: Model) -> Model:
+    """Return what the scale makes of a model."""
+    small = merge(model.model_dump(mode="json"), shelf.shrink.model)
+    return checked(_MODEL.validate_python, small, shelf.overlay, (("papers", shelf.key, "model"),))
 
 
 def view_of(shelf: Shelf, cell: ScoreCell) -> View | VideoView:
@@ -212,8 +226,18 @@ def view_of(shelf: Shelf, cell: ScoreCell) -> View | VideoView:
     }
     if plan.clip is None:
         return View.model_validate({"name": cell.view, "order": plan.order, "domains": domains})
-    whole = {"name": cell.view, "order": plan.order, "clip": plan.clip, "domains": domains}
+    clip = _normalised(plan, shelf.page.protocols[cell.protocol], cell, "clip").clip
+    whole = {"name": cell.view, "order": plan.order, "clip": clip, "domains": domains}
     return VideoView.model_validate(whole)
+
+
+def _normalised(value: T, plan: TrainingPlan, cell: ScoreCell, *clips: str) -> T:
+    """Return a protocol or view whose `clips` are normalised as the cell's backbone wants them."""
+    own = plan.normalisation.get(getattr(cell.model, "backbone", ""))
+    if own is None:
+        return value
+    changed = {name: getattr(value, name).model_copy(update=own.model_dump()) for name in clips}
+    return value.model_copy(update=changed)
 
 
 def _split(shelf: Shelf, name: str, split: SplitName) -> Split | VideoSplit:

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
 from retrace.plan.model import (
+    AttentionCnn,
     Cnn3d,
     CnnLstm,
     ConvLstm,
     Model,
     Rstg,
+    RstgI3d,
     SmallI3d,
     TimeSformer,
     TimeSformerVit,
@@ -47,14 +50,30 @@ def model_label(model: Model) -> str:
             pooled = "-tp" if model.temporal_pooling else ""
             return f"{arch}-{model.backbone}-w{model.width}{pooled}"
 
+        case AttentionCnn():
+            parts = ["tsm" if model.shift else "r2d", *_block_names(model)]
+            return "-".join(parts) + f"-{model.backbone}-w{model.width}"
         case Rstg():
             graph = model.graph
             variant = f"{graph.variant}-positional" if graph.positions else graph.variant
             return f"{model.family}-{variant}-{graph.adjacency}-{graph.gather}-n{graph.width}"
+        case RstgI3d():
+            backbone = "i3d" if model.inflated else "c2d"
+            nodes = f"-{model.graph.adjacency}-n{model.graph.width}" if model.graph else ""
+            return "-".join(["rstg", backbone, *model.places]) + f"-w{model.width}{nodes}"
         case CnnLstm():
             return f"{model.family}{model.extra}-n{model.width}"
         case SmallI3d():
             return f"{model.family}{'-nonlocal' if model.non_local else ''}-w{model.width}"
+
+
+def _block_names(model: AttentionCnn) -> Iterator[str]:
+    """Yield the names that the paper has for the blocks."""
+    for place, attention, suffix in (("joint", "nl", ""), ("space", "sa", "-s"), ("time", "ta", "-t")):
+        block = getattr(model.blocks, place)
+        if block is not None:
+            one_place = block.kind in ("tape", "gta")
+            yield attention if block.kind == "attention" else block.kind + ("" if one_place else suffix)
 
 
 def split_name(split: Split) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from retrace.plan.attention import Blocks
 from retrace.plan.strict import Strict, mistake
 
 
@@ -60,13 +61,13 @@ class VideoCnn(Strict):
         description="channels of the first convolution, all others in proportion; 64 in the papers"
     )
     temporal: Literal["none", "i3d", "s3d", "tam", "conv", "tsm", "nonlocal"] = Field(
-        description="how frames meet; none is TSN, conv is TAM with full matrices in place of one number a channel"
+        description="how frames meet; none is TSN, conv is TAM with matrices in place of one number a channel"
     )
     temporal_pooling: bool = Field(description="whether three times along the network the frames are halved")
     dropout: Annotated[float, Field(ge=0, lt=1)]
     legacy_pool4: bool = Field(
-        description="the last pool of I3D-InceptionV1 is 2x2x2 and not padded, as in the older version of the "
-        "authors' code: the costs that they print for 8 and 16 frames without temporal pooling are its costs"
+        description="the last pool of I3D-InceptionV1 is 2x2x2 and not padded, as in an older version of the "
+        "authors' code: what they print for 8 and 16 frames without temporal pooling is the cost of that one"
     )
 
     @model_validator(mode="after")
@@ -121,6 +122,29 @@ class Rstg(Strict):
     graph: SpaceTimeGraph
 
 
+class RstgI3d(Strict):
+    """I3D or C2D ResNet-50 with graphs on its features, for Something-Something."""
+
+    family: Literal["rstg-i3d"]
+    width: PositiveInt = Field(
+        description="channels of the first convolution, all others in proportion; 64 in the paper"
+    )
+    inflated: bool = Field(description="whether convolutions see several frames: I3D, or else C2D")
+    padded_pool: bool = Field(description="whether the first pool is padded: 56 rows of 224, or else 55")
+    graph: SpaceTimeGraph | None = Field(description="each place has one of its own")
+    places: tuple[Literal["res2", "res3", "res4", "vector"], ...] = Field(
+        description="stages whose features a graph is added to; vector: the one that is read from res5"
+    )
+    after: Literal["stage", "last-but-one-block"] = Field(description="where in a stage its graph stands")
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _graphs_have_places(self) -> Self:
+        if (self.graph is None) == bool(self.places):
+            raise mistake("'places' belongs to a 'graph', and a graph needs a place", "places")
+        return self
+
+
 class CnnLstm(Strict):
     """The same convolutions, `extra` more, the mean over space and an LSTM: Mean + LSTM and Conv + LSTM."""
 
@@ -137,7 +161,30 @@ class SmallI3d(Strict):
     non_local: bool = Field(description="whether a non-local block follows the second stage")
 
 
+class AttentionCnn(Strict):
+    """ResNet on every frame with attention blocks after some residual blocks, as in "GTA"."""
+
+    family: Literal["attention-cnn"]
+    backbone: Literal["resnet18", "resnet50", "resnet101"]
+    width: PositiveInt = Field(
+        description="channels of the first convolution, all others in proportion; 64 in the papers"
+    )
+    shift: bool = Field(description="whether TSM's shift stands on every residual branch")
+    blocks: Blocks
+    positions: tuple[str, ...] = Field(description="after which residual blocks, such as layer2.0 (in res3)")
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
 Model = Annotated[
-    Cnn3d | ConvLstm | TimeSformer | TimeSformerVit | VideoCnn | Rstg | CnnLstm | SmallI3d,
+    Cnn3d
+    | ConvLstm
+    | TimeSformer
+    | TimeSformerVit
+    | VideoCnn
+    | AttentionCnn
+    | Rstg
+    | RstgI3d
+    | CnnLstm
+    | SmallI3d,
     Field(discriminator="family"),
 ]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
-from retrace.plan.clip import TestClip
+from retrace.plan.clip import Normalisation, TestClip
 from retrace.plan.model import Model
 from retrace.plan.spec import Protocol, VideoProtocol
 from retrace.plan.strict import Name, Strict, mistake
@@ -177,6 +177,9 @@ class TrainingPlan(Strict):
     train: Training
     seeds: tuple[NonNegativeInt, ...]
     parent: Name | None = Field(None, description="the protocol whose run of the same model it starts from")
+    normalisation: dict[str, Normalisation] = Field(
+        {}, description="of clips for a backbone whose weights want another one, by its name"
+    )
 
 
 class Ask(Strict):

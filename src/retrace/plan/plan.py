@@ -92,7 +92,15 @@ class Plan:
         shrink = self.overlay.papers.get(key, Shrink.model_validate({}))
         page, document = self.papers[key], self._pages[key]
         return Shelf(
-            key, page, document, self.datasets, self.library, self.overlay.stand_ins, shrink, self.scale
+            key,
+            page,
+            document,
+            self.datasets,
+            self.library,
+            self.overlay.stand_ins,
+            shrink,
+            self._scale_page,
+            self.scale,
         )
 
     # What is declared

@@ -73,11 +73,30 @@ class Adam(Strict):
 Optimizer = Annotated[Sgd | Adam, Field(discriminator="name")]
 
 
+class Steps(Strict):
+    """The learning rate times `factor` at the beginning of each of some epochs, counted from 0."""
+
+    kind: Literal["steps"]
+    at: tuple[PositiveInt, ...]
+    factor: Fraction
+
+
+class EpochCosine(Strict):
+    """From `warm_up_from` in a line over the first epochs, then half a cosine to 0; moves once an epoch."""
+
+    kind: Literal["epoch-cosine"]
+    warm_up: NonNegativeInt = Field(description="epochs")
+    warm_up_from: NonNegativeFloat = Field(description="learning rate at the start of the warm-up")
+
+
+Schedule = Literal["constant", "cosine"] | Annotated[Steps | EpochCosine, Field(discriminator="kind")]
+
+
 class Protocol(Strict):
     """How a model is trained."""
 
     optimizer: Optimizer
-    schedule: Literal["constant", "cosine"]
+    schedule: Schedule
     batch: PositiveInt = Field(description="clips per step, over all devices together")
     drop_last: bool
     epochs: PositiveInt = Field(description="the most epochs")
@@ -91,6 +110,7 @@ class Protocol(Strict):
 class VideoProtocol(Protocol):
     """How a model is trained on videos, and how clips are taken from them."""
 
+    weights: Literal["random", "imagenet"] = Field(description="where a run without a parent starts")
     train_clip: TrainClip
     val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")
 

@@ -19,6 +19,7 @@ from retrace.plan.identity import digest
 from retrace.plan.spec import Run, Split, VideoProtocol
 from retrace.train.checkpoint import Checkpoint
 from retrace.train.device import answer, loader_workers, prepare_device
+from retrace.train.imagenet import start_from_imagenet
 from retrace.train.optimizer import build_optimizer
 from retrace.train.order import epoch_batches, in_turn, steps_per_epoch
 from retrace.train.outputs import log_epoch, rewrite_log, write_failure, write_results
@@ -66,8 +67,10 @@ class Training:
         self.model = registry.build(
             run.model, classes=self.n_classes, channels=task.channels, frames=task.frames, side=task.side
         ).to(self.device)
+        if isinstance(protocol, VideoProtocol) and protocol.weights == "imagenet" and run.parent is None:
+            start_from_imagenet(self.model, run.model)
         load_parent(self.model, run.parent, parent)
-        self.optimizer, self.schedule = build_optimizer(self.model, protocol, steps * protocol.epochs)
+        self.optimizer, self.schedule = build_optimizer(self.model, protocol, steps)
         self.checkpoint = Checkpoint(
             folder / "checkpoint", digest(run), self.model, self.optimizer, self.schedule
         )

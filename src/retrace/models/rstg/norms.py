@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_EPS = 1e-12
+EPS = 1e-12
 """That of TensorFlow's contributed layer norm."""
 
 
@@ -18,7 +18,7 @@ class JointNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, ..., C) to the same shape."""
-        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[1:], eps=_EPS), self.weight)
+        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[1:], eps=EPS), self.weight)
 
 
 class ResidualNorm(nn.Module):
@@ -34,7 +34,7 @@ class ResidualNorm(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map (B, ..., C) to the same shape."""
-        return self.gain * (F.layer_norm(z, z.shape[1:], eps=_EPS) + self.offset)
+        return self.gain * (F.layer_norm(z, z.shape[1:], eps=EPS) + self.offset)
 
 
 class NodeNorm(nn.BatchNorm1d):

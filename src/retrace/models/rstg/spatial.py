@@ -1,4 +1,4 @@
-"""The spatial stage: every node sends to every node of its frame, gathers what it got, and updates itself.
+"""The spatial stage: every node sends to every node of its frame, gathers what it gets, updates itself.
 
 Source: Nicolicioiu et al., "Recurrent Space-time Graph Neural Networks", section 3.2, and the released
 code. Frames are folded into the batch: M = B * T.
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from retrace.models.rstg.adjacency import neighbours, position_maps
 from retrace.models.rstg.nodes import cell_counts
-from retrace.models.rstg.norms import JointNorm
-from retrace.models.rstg.pairs import pair_messages
+from retrace.models.rstg.norms import EPS, JointNorm
+from retrace.models.rstg.pairs import Gathered, gather_messages
 from retrace.plan.model import SpaceTimeGraph
 
 _SLOPE = 0.2
@@ -37,18 +37,28 @@ class SpatialStage(nn.Module):
         super().__init__()
         layered = graph.norm == "layer"
         self.send = Send(graph)
-        self.message_norm = JointNorm(graph.width) if layered else None
-        self.gather = DotGather(graph) if graph.gather == "dot" else AdditiveGather(graph)
+        self.message_norm = MessageNorm(graph.width) if layered else None
+        self.attend = DotAttention(graph) if graph.gather == "dot" else AdditiveAttention(graph)
+        self.bias = nn.Parameter(torch.zeros(graph.width))
         self.update = ScaleUpdate(graph) if graph.update == "per-scale" else Update(graph.width)
         self.update_norm = JointNorm(graph.width) if layered else None
 
     def forward(self, x_MNC: Tensor, past: Past | None = None) -> Tensor:
         """Map node states (M, N, C) to the same shape."""
-        m_MNNC, from_past_MNC = self.send(x_MNC, past)
-        if self.message_norm is not None:
-            m_MNNC = self.message_norm(m_MNNC)
-        u_MNC = self.update(x_MNC, self.gather(x_MNC, m_MNNC, past, from_past_MNC))
+        u_MNC = self.update(x_MNC, F.relu(self.gathered(x_MNC, past) + self.bias))
         return u_MNC if self.update_norm is None else self.update_norm(u_MNC)
+
+    def gathered(self, x_MNC: Tensor, past: Past | None = None) -> Tensor:
+        """Return what each node gets from all nodes, weighted by its attention, (M, N, C)."""
+        attention = self.attend(x_MNC, past)
+        source, receiver = self.send.halves(x_MNC)
+        nodes, layer = x_MNC.shape[1], (self.send.second.weight, self.send.second.bias)
+        moments = self.message_norm is not None
+        got = gather_messages(source, receiver, *layer, attention[..., :nodes], moments=moments)
+        g_MNC = got.sum_MNC if self.message_norm is None else self.message_norm(got)
+        if past is None:
+            return g_MNC
+        return g_MNC + attention[..., nodes:] * self.send.from_past(past, receiver)
 
 
 class Send(nn.Module):
@@ -62,25 +72,38 @@ class Send(nn.Module):
         self.first = nn.Linear(2 * (graph.width + extra), graph.width)
         self.second = nn.Linear(graph.width, graph.width)
 
-    def forward(self, x_MNC: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return the messages (M, N, N, C), receivers first, and those from the past (M, N, C)."""
+    def halves(self, x_MNC: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what a node adds to W1's product as a sender, and as a receiver, b1 included."""
         from_source, from_receiver = self.first.weight.chunk(2, dim=1)
-        state = self._placed(x_MNC)
-        source, receiver = F.linear(state, from_source), F.linear(state, from_receiver, self.first.bias)
-        m_MNNC = pair_messages(source, receiver, self.second.weight, self.second.bias)
-        if past is None:
-            return m_MNNC, None
-        h_MNC = F.relu(F.linear(self._placed(past.x_MNC), from_source) + receiver)
-        return m_MNNC, F.relu(self.second(h_MNC))
+        state = self.placed(x_MNC)
+        return F.linear(state, from_source), F.linear(state, from_receiver, self.first.bias)
 
-    def _placed(self, x_MNC: Tensor) -> Tensor:
+    def from_past(self, past: Past, receiver_MNC: Tensor) -> Tensor:
+        """Return the messages (M, N, C) from each node's own state in the frame before."""
+        return F.relu(self.second(F.relu(self.halves(past.x_MNC)[0] + receiver_MNC)))
+
+    def placed(self, x_MNC: Tensor) -> Tensor:
+        """Return node states with the nodes' positions behind them, [x; p]."""
         if self.positions_NP is None:
             return x_MNC
         return torch.cat([x_MNC, self.positions_NP.to(x_MNC.dtype).expand(len(x_MNC), -1, -1)], dim=2)
 
 
-class Gather(nn.Module):
-    """g_i = ReLU(sum over j of a[i, j] m[i, j] + b), a being a softmax of scores over all j.
+class MessageNorm(JointNorm):
+    """Joint layer norm of all messages of a frame, (N, N, C), after they were summed.
+
+    Mean and variance are one number a frame and attention sums to 1, so it does not matter which is first.
+    """
+
+    def forward(self, got: Gathered) -> Tensor:
+        """Return what the sum of normalised messages would be, (M, N, C)."""
+        centred_MNC = got.sum_MNC - got.mean_M[:, None, None]
+        scale_M = torch.rsqrt(got.variance_M + EPS)
+        return torch.addcmul(self.bias, centred_MNC * scale_M[:, None, None], self.weight)
+
+
+class Attention(nn.Module):
+    """How much each node i takes from each node j: a softmax of scores over all j.
 
     Soft: who is no neighbour, oneself included, keeps a score of 0, as in the released code. Hard: they get
     no weight. Full: all are neighbours.
@@ -92,21 +115,9 @@ class Gather(nn.Module):
         edges_NN = torch.ones_like(edges_NN) if graph.adjacency == "full" else edges_NN
         self.register_buffer("edges_NN", edges_NN, persistent=False)
         self.hard = graph.adjacency == "hard"
-        self.bias = nn.Parameter(torch.zeros(graph.width))
 
-    def forward(
-        self, x_MNC: Tensor, m_MNNC: Tensor, past: Past | None = None, from_past_MNC: Tensor | None = None
-    ) -> Tensor:
-        """Gather messages (M, N, N, C) and, if there are any, those from the past: (M, N, C)."""
-        weights = self.weights(x_MNC, past)
-        count = m_MNNC.shape[2]
-        g_MNC = (weights[:, :, None, :count] @ m_MNNC).squeeze(2)
-        if from_past_MNC is not None:
-            g_MNC = g_MNC + weights[:, :, count:] * from_past_MNC
-        return F.relu(g_MNC + self.bias)
-
-    def weights(self, x_MNC: Tensor, past: Past | None = None) -> Tensor:
-        """Return the attention (M, N, N), with a last column for the past if there is one; rows sum to 1."""
+    def forward(self, x_MNC: Tensor, past: Past | None = None) -> Tensor:
+        """Return (M, N, N), receivers first, with a column for the past if there is one; rows sum to 1."""
         edges_NN = self.edges_NN.to(x_MNC.dtype)
         scores = self.scores(x_MNC, edges_NN)
         if self.hard:
@@ -125,7 +136,7 @@ class Gather(nn.Module):
         raise NotImplementedError
 
 
-class DotGather(Gather):
+class DotAttention(Attention):
     """Scores A[i, j] <q_i, k_j>, not scaled."""
 
     def __init__(self, graph: SpaceTimeGraph) -> None:
@@ -140,7 +151,7 @@ class DotGather(Gather):
         return (self.query(x_MNC) * self.key(past_MNC)).sum(dim=2)
 
 
-class AdditiveGather(Gather):
+class AdditiveAttention(Attention):
     """Scores LeakyReLU(A[i, j] (a_i + c_j)) + A[i, j] with one number a node: the code's "simple"."""
 
     def __init__(self, graph: SpaceTimeGraph) -> None:

@@ -1,0 +1,34 @@
+"""Starting from torchvision's ImageNet weights, which torchvision fetches and keeps in its own cache."""
+
+from urllib.error import URLError
+
+from torch import nn
+from torchvision.models import get_model_weights
+
+from retrace.errors import UserError
+from retrace.models.imagenet import load_imagenet
+from retrace.models.video_cnn import VideoCnn
+from retrace.plan.model import Model
+
+NAMES = {"inceptionv1": "googlenet"}
+"""What torchvision calls a backbone, where it differs."""
+
+
+def start_from_imagenet(model: nn.Module, kind: Model) -> None:
+    """Copy ImageNet weights (version 1, as the papers had) into the backbone of `model`.
+
+    Raises UserError where the model has none, or where the weights cannot be had.
+    """
+    if not isinstance(model, VideoCnn):
+        raise UserError(f"weights: imagenet: there are none for the family '{kind.family}'")
+    name = NAMES.get(kind.backbone, kind.backbone)
+    weights = get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError) as error:
+        file = weights.url.rpartition("/")[2]
+        raise UserError(
+            f"the ImageNet weights of {name} cannot be had ({error}). On a machine without internet put "
+            f"{file} into the folder hub/checkpoints of torch's cache ($TORCH_HOME)."
+        ) from error
+    load_imagenet(model.trunk, state)
