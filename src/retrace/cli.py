@@ -111,9 +111,12 @@ def _data(parser: argparse.ArgumentParser) -> None:
 
 
 def _folders(text: str) -> dict[str, str]:
-    folders = json.loads(text)
+    try:
+        folders = json.loads(text)
+    except json.JSONDecodeError:
+        folders = None
     if not isinstance(folders, dict) or not all(isinstance(folder, str) for folder in folders.values()):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"'{text}' is no JSON mapping of datasets to folders")
     return folders
 
 

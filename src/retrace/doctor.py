@@ -65,13 +65,14 @@ def examine_data(preparation: Preparation) -> str:
 
 def _what_belongs_there(page: VideoDataset) -> list[str]:
     files = page.files
-    lines = [f"note     access: {page.access}"]
-    lines += [
-        f"note     annotations of {split}: {' or '.join(paths)}" for split, paths in files.annotations.items()
-    ]
+    wanted = {f"annotations of {split}": paths for split, paths in files.annotations.items()}
     if files.labels:
-        lines.append(f"note     list of labels: {' or '.join(files.labels)}")
-    lines.append(f"note     videos: {' or '.join(files.videos)}")
+        wanted["list of labels"] = files.labels
+    wanted["videos"] = files.videos
+    lines = [f"note     access: {page.access}"]
+    for what, paths in wanted.items():
+        lines.append(f"note     {what}, the first of these that is there:")
+        lines += [f"           {path}" for path in paths]
     return lines
 
 
