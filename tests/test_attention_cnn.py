@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from attention_blocks import (
     BLIND,
     NL,
-    PLACES,
     SA,
     SEEING,
     TA,

@@ -39,7 +39,7 @@ class TemporalAttention(nn.Module):
         """Map (B, T, C, H, W) to the same shape."""
         coded = x_BTCHW if self.code is None else self.code(x_BTCHW)
         q, k, v = (
-            to_sets(of, "time").unflatten(-1, (self.groups, -1))
+            to_sets(of, "time").contiguous().unflatten(-1, (self.groups, -1))
             for of in (
                 self.query(coded),
                 self.key(coded),

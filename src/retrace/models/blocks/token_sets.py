@@ -32,5 +32,6 @@ def from_sets(y_BMLC: Tensor, over: Over, height: int, width: int) -> Tensor:
         case "space":
             y_BTPC = y_BMLC
         case "time":
-            y_BTPC = y_BMLC.transpose(1, 2)
+            # The layers that follow are slow in any layout but that of the features.
+            y_BTPC = y_BMLC.transpose(1, 2).contiguous()
     return y_BTPC.unflatten(2, (height, width)).permute(0, 1, 4, 2, 3)
