@@ -1,20 +1,4 @@
 # From a publisher's annotations and files to stored frames. The number of jobs is the number of shards.
-def originals(wildcards):
-    """What has to be there before videos can be looked for: nothing, where they are the user's own."""
-    page, footage = LIBRARY.page(wildcards.dataset), LIBRARY.collection(wildcards.dataset).footage
-    return [] if page.generator is None else [ancient(f"{layout.originals_folder(footage)}/complete.json")]
-
-
-def whole_manifest(wildcards):
-    whole = LIBRARY.collection(LIBRARY.whole(wildcards.dataset))
-    return ancient(f"{layout.collection_folder(whole)}/manifest.parquet")
-
-
-def shards(wildcards):
-    count = LIBRARY.videos[wildcards.dataset].shards
-    return [layout.SHARD.format(**wildcards, shard=f"{shard:04d}") for shard in range(count)]
-
-
 rule manifest:
     """Read a publisher's annotations, find the videos, and list every duplicate, unknown label and missing file."""
     input:

@@ -1,0 +1,99 @@
+# What a rule needs, answered by the plan.
+def clips_of(splits):
+    """The clips or videos of each split. Ancient: the folder's name holds the hash of what is in it."""
+    return [ancient(path) for path in sorted({str(layout.data_of(split)) for split in splits})]
+
+
+def parent_weights(wildcards):
+    """The weights that a run starts from. Ancient: their folder's name holds the hash of the run."""
+    parent = PLAN.parents.get(wildcards.run)
+    return [] if parent is None else [ancient(f"{layout.run_folder(parent)}/weights.safetensors")]
+
+
+def training_clips(wildcards):
+    run = PLAN.runs[wildcards.run]
+    return clips_of([run.train, run.val])
+
+
+def asked_clips(wildcards):
+    view = PLAN.views[wildcards.run][wildcards.view]
+    return clips_of(view.domains.values())
+
+
+def scores_of(cells):
+    """The scores that trained cells rest on, each file once."""
+    folders = [layout.view_folder(run, cell.view) for cell in cells for run in cell.runs]
+    return sorted({str(folder / "scores.parquet") for folder in folders})
+
+
+def item_inputs(paper, key):
+    """What one table or figure is rendered from: scores, costs and the numbers on record."""
+    cells = PLAN.cells(paper, key)
+    costs = (
+        [layout.COSTS.format(paper=paper)] if any(isinstance(c.definition, CostCell) for c in cells) else []
+    )
+    return [*scores_of(cells), *costs, *on_record(paper)]
+
+
+def on_record(paper):
+    path = Path(layout.PUBLISHED.format(paper=paper))
+    return [str(path)] if path.exists() else []
+
+
+def claim_scores(wildcards):
+    claims = [
+        (paper, key, claim) for paper, page in PLAN.papers.items() for key, claim in page.claims.items()
+    ]
+    return scores_of(cell for named in claims for cell in PLAN.claim_cells(*named))
+
+
+def item_outputs(paper, key):
+    """The files of one table or figure."""
+    if key in PLAN.papers[paper].tables:
+        stem, suffixes = layout.TABLE.format(scale=PLAN.scale, paper=paper, table=key), layout.TABLE_SUFFIXES
+    else:
+        stem, suffixes = (
+            layout.FIGURE.format(scale=PLAN.scale, paper=paper, figure=key),
+            layout.FIGURE_SUFFIXES,
+        )
+    return [stem + suffix for suffix in suffixes]
+
+
+def labels(paper, key):
+    """How one table or figure is called in Snakemake's report."""
+    return {"number": PLAN.item(paper, key).number, "title": PLAN.item(paper, key).title}
+
+
+def all_items():
+    return [(paper, key) for paper in PLAN.papers for key in PLAN.items(paper)]
+
+
+def existing_scores(wildcards):
+    return [path for path in scores_of(PLAN.all_cells()) if Path(path).exists()]
+
+
+def contact_sheets(wildcards):
+    folders = [*PLAN.splits, *map(layout.collection_folder, PLAN.collections.values())]
+    return [f"{folder}/{layout.SHEET}" for folder in folders]
+
+
+def audits(names):
+    """The audit of each dataset of videos, with all that stands beside it."""
+    folders = [layout.collection_folder(LIBRARY.collection(name)) for name in names]
+    return [f"{folder}/{name}" for folder in folders for name in layout.COLLECTION_FILES]
+
+
+def originals(wildcards):
+    """What has to be there before videos can be looked for: nothing, where they are the user's own."""
+    page, footage = LIBRARY.page(wildcards.dataset), LIBRARY.collection(wildcards.dataset).footage
+    return [] if page.generator is None else [ancient(f"{layout.originals_folder(footage)}/complete.json")]
+
+
+def whole_manifest(wildcards):
+    whole = LIBRARY.collection(LIBRARY.whole(wildcards.dataset))
+    return ancient(f"{layout.collection_folder(whole)}/manifest.parquet")
+
+
+def shards(wildcards):
+    count = LIBRARY.videos[wildcards.dataset].shards
+    return [layout.SHARD.format(**wildcards, shard=f"{shard:04d}") for shard in range(count)]
