@@ -10,7 +10,6 @@ from snakemake.exceptions import WorkflowError
 from retrace.errors import UserError
 from retrace.plan import config as settings, layout
 from retrace.plan.load import read
-from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan, data_target, target
 
 ROOT = Path()

@@ -1,4 +1,7 @@
 # What a rule needs, answered by the plan.
+from retrace.plan.page import CostCell
+
+
 def clips_of(splits):
     """The clips or videos of each split. Ancient: the folder's name holds the hash of what is in it."""
     return [ancient(path) for path in sorted({str(layout.data_of(split)) for split in splits})]
