@@ -260,3 +260,27 @@ def test_unknown_names_get_the_nearest(full):
         full.item("rca", "table-8")
     with pytest.raises(UserError, match=r"^rac has no table or figure 'tabel-8'; did you mean 'table-8'\?$"):
         full.cells("rac", "tabel-8")
+
+
+@pytest.mark.parametrize(
+    ("page", "old", "new", "said"),
+    [
+        ("rac", "data: temporal-shape-2dot", "data: mini-ssv2", "has videos, and protocol 'temporal_shape'"),
+        (
+            "deep_analysis",
+            "data: mini-ssv2",
+            "data: temporal-shape-2dot",
+            "has generated clips, and protocol",
+        ),
+        ("deep_analysis", "data: mini-ssv2", "data: diving48-v2", "has no split 'val' to train with"),
+        ("deep_analysis", "parent: mini_8", "parent: mini_9", "unknown protocol 'mini_9'; did you mean"),
+        ("deep_analysis", "parent: mini_8", "parent: mini_16", "goes round: mini_16 from mini_16"),
+    ],
+)
+def test_data_that_does_not_fit_its_protocol_is_named(tmp_path, page, old, new, said):
+    for folder in ("papers", "datasets", "scales"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    edit(tmp_path, f"papers/{page}.yaml", old, new)
+    with pytest.raises(UserError, match=said) as raised:
+        Plan(tmp_path, "paper").check()
+    assert str(raised.value).startswith(f"papers/{page}.yaml:")

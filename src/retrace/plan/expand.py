@@ -26,7 +26,7 @@ from retrace.plan.page import (
     Table,
     TrainingPlan,
 )
-from retrace.plan.spec import Run, Split, VideoView, View
+from retrace.plan.spec import Run, Split, VideoProtocol, VideoView, View
 from retrace.plan.strict import nearest
 from retrace.plan.video import SplitName, VideoSplit
 
@@ -170,6 +170,7 @@ def _cell(
         return Cell(place, published, definition, (), None, None)
     only = shelf.shrink.only
     _check_known(shelf, definition, roots)
+    _check_fit(shelf, definition, roots)
     if only is not None and not any(agrees(pattern, definition.model_dump()) for pattern in only):
         return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
     seeds = shelf.page.protocols[definition.protocol].seeds[: shelf.shrink.seeds]
@@ -188,6 +189,25 @@ def _check_known(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
     _known(shelf, cell.domain, domains, "domain", "domain", roots)
     if cell.over is not None:
         _known(shelf, cell.over, domains, "domain", "over", roots)
+
+
+def _check_fit(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
+    """Raise UserError where videos meet a protocol or view for generated clips, or the other way round."""
+    page, videos = shelf.page, cell.data in shelf.library.videos
+    fits = {
+        "protocol": isinstance(page.protocols[cell.protocol].train, VideoProtocol),
+        "view": page.views[cell.view].clip is not None,
+    }
+    for key, for_videos in fits.items():
+        if for_videos != videos:
+            what, name = ("videos", "generated clips")[not videos], getattr(cell, key)
+            message = f"'{cell.data}' has {what}, and {key} '{name}' is not for them"
+            raise UserError(shelf.document.problem((*roots[0], key), message))
+    splits = shelf.library.videos[cell.data].splits if videos else shelf.datasets[cell.data].splits
+    for split in ("train", "val"):
+        if split not in splits:
+            message = f"'{cell.data}' has no split '{split}' to train with; {nearest(split, splits)}"
+            raise UserError(shelf.document.problem((*roots[0], "data"), message))
 
 
 def ancestors(shelf: Shelf, cell: ScoreCell, run: Run) -> Iterator[Run]:

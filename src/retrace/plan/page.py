@@ -159,7 +159,8 @@ class Claim(Strict):
 
 
 def _shows_videos(value: object) -> str:
-    return "videos" if isinstance(value, VideoProtocol) or "train_clip" in dict(value) else "clips"  # type: ignore[call-overload]
+    shown = isinstance(value, VideoProtocol) or (isinstance(value, dict) and "train_clip" in value)
+    return "videos" if shown else "clips"
 
 
 Training = Annotated[
