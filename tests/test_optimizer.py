@@ -3,9 +3,11 @@
 import math
 
 import pytest
+import torch
+from pydantic import ValidationError
 from torch import nn
 
-from retrace.plan.spec import EpochCosine, Steps
+from retrace.plan.spec import EpochCosine, Protocol, Sgd, Steps, VideoSgd
 from retrace.train.optimizer import build_optimizer, epoch_cosine
 from toy import toy_run
 
@@ -47,3 +49,29 @@ def test_the_warm_up_is_a_line_to_the_full_rate():
     assert shares[34] == 1.0 and max(shares) == 1.0
     assert shares[34 + 81] == pytest.approx(0.5)
     assert 0 < shares[195] < 0.001
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_nesterov_looks_one_step_ahead(nesterov):
+    # Sutskever et al., 2013, as torch has it: b <- m b + g, then the step is g + m b instead of b
+    sgd = VideoSgd(name="sgd", lr=0.1, momentum=0.9, weight_decay=0, nesterov=nesterov)
+    protocol = toy_run(schedule="constant").protocol.model_copy(update={"optimizer": sgd})
+    model = nn.Linear(1, 1, bias=False)
+    optimizer, _ = build_optimizer(model, protocol, steps=1)
+    weight, buffer = model.weight.item(), 0.0
+    for gradient in (1.0, -0.5, 2.0):
+        model.weight.grad = torch.tensor([[gradient]])
+        optimizer.step()
+        buffer = 0.9 * buffer + gradient
+        weight -= 0.1 * (gradient + 0.9 * buffer if nesterov else buffer)
+        assert model.weight.item() == pytest.approx(weight)
+
+
+def test_nesterov_needs_momentum_and_is_for_videos_alone():
+    plain = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+    with pytest.raises(ValidationError, match="above 0"):
+        VideoSgd(**plain, nesterov=True)
+    assert "nesterov" not in Sgd.model_fields
+    protocol = toy_run().protocol.model_dump()
+    with pytest.raises(ValidationError, match="unknown key 'nesterov'"):
+        Protocol.model_validate(protocol | {"optimizer": plain | {"nesterov": False}})

@@ -44,7 +44,7 @@ def place(collection, tmp_path, monkeypatch):
 
 def run_on(collection, parent: str | None = None, **changes) -> Run:
     protocol = {
-        "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 0},
+        "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 0, "nesterov": False},
         "schedule": "constant",
         "batch": 4,
         "drop_last": False,
@@ -112,7 +112,7 @@ def test_a_run_starts_from_the_weights_of_its_parent(collection):
     parent = run_on(collection[1])
     runs = Path("runs/tiny")
     train(parent, runs / f"parent-{digest(parent)}")
-    still = {"name": "sgd", "lr": 1e-30, "momentum": 0, "weight_decay": 0}
+    still = {"name": "sgd", "lr": 1e-30, "momentum": 0, "weight_decay": 0, "nesterov": False}
     child = run_on(collection[1], parent=digest(parent), epochs=1, optimizer=still)
     weights = weights_of(child.parent, Path("runs"))
     train(child, runs / "child", parent=weights)

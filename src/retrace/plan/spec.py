@@ -4,13 +4,13 @@ These are the types that are hashed (see `identity`). None has a default: a valu
 stands on a page or in a scale, never in code. Hardware (devices, workers, paths) has no place here.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from retrace.plan.clip import TestClip, TrainClip
 from retrace.plan.model import Model
-from retrace.plan.strict import Fraction, Name, Strict
+from retrace.plan.strict import Fraction, Name, Strict, mistake
 from retrace.plan.video import VideoSplit
 
 
@@ -73,6 +73,21 @@ class Adam(Strict):
 Optimizer = Annotated[Sgd | Adam, Field(discriminator="name")]
 
 
+class VideoSgd(Sgd):
+    """Stochastic gradient descent as runs on videos state it; those on clips go by `Sgd` and have no more."""
+
+    nesterov: bool
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise mistake("Nesterov's momentum needs a 'momentum' above 0", "nesterov")
+        return self
+
+
+VideoOptimizer = Annotated[VideoSgd | Adam, Field(discriminator="name")]
+
+
 class Steps(Strict):
     """The learning rate times `factor` at the beginning of each of some epochs, counted from 0."""
 
@@ -110,6 +125,7 @@ class Protocol(Strict):
 class VideoProtocol(Protocol):
     """How a model is trained on videos, and how clips are taken from them."""
 
+    optimizer: VideoOptimizer
     weights: Literal["random", "imagenet"] = Field(description="where a run without a parent starts")
     train_clip: TrainClip
     val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")

@@ -15,8 +15,11 @@ def build_optimizer(model: nn.Module, protocol: spec.Protocol, steps: int) -> tu
     Weight decay is L2 and acts on all parameters. ``cosine`` falls from lr to 0 over all steps.
     """
     match protocol.optimizer:
-        case spec.Sgd(lr=lr, momentum=momentum, weight_decay=decay):
-            optimizer: Optimizer = SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=decay)
+        case spec.Sgd(lr=lr, momentum=momentum, weight_decay=decay) as sgd:
+            nesterov = isinstance(sgd, spec.VideoSgd) and sgd.nesterov
+            optimizer: Optimizer = SGD(
+                model.parameters(), lr, momentum, weight_decay=decay, nesterov=nesterov
+            )
         case spec.Adam(lr=lr, weight_decay=decay):
             optimizer = Adam(model.parameters(), lr=lr, weight_decay=decay)
     match protocol.schedule:
