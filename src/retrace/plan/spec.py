@@ -70,7 +70,24 @@ class Adam(Strict):
     weight_decay: NonNegativeFloat
 
 
-Optimizer = Annotated[Sgd | Adam, Field(discriminator="name")]
+class GroupedSgd(Strict):
+    """SGD whose rate and weight decay differ by what a parameter is for, as TSM and PySlowFast have it."""
+
+    name: Literal["grouped-sgd"]
+    lr: PositiveFloat
+    momentum: Fraction
+    nesterov: bool
+    weight_decay: NonNegativeFloat
+    norm_decay: bool = Field(description="whether the scale and shift of normalisations decay")
+    bias_decay: bool = Field(description="whether the biases of other layers decay")
+    bias_lr: PositiveFloat = Field(description="their learning rate, as a multiple")
+    classifier_lr: PositiveFloat = Field(
+        description="that of the classifier, as a multiple; its bias has both"
+    )
+    clip_norm: PositiveFloat | None = Field(description="the most that the norm of the whole gradient may be")
+
+
+Optimizer = Annotated[Sgd | GroupedSgd | Adam, Field(discriminator="name")]
 
 
 class VideoSgd(Sgd):
@@ -85,7 +102,7 @@ class VideoSgd(Sgd):
         return self
 
 
-VideoOptimizer = Annotated[VideoSgd | Adam, Field(discriminator="name")]
+VideoOptimizer = Annotated[VideoSgd | GroupedSgd | Adam, Field(discriminator="name")]
 
 
 class Steps(Strict):
@@ -104,7 +121,20 @@ class EpochCosine(Strict):
     warm_up_from: NonNegativeFloat = Field(description="learning rate at the start of the warm-up")
 
 
-Schedule = Literal["constant", "cosine"] | Annotated[Steps | EpochCosine, Field(discriminator="kind")]
+class WarmUp(Strict):
+    """A straight line, moving every step, to where another schedule is by then; and then that one."""
+
+    kind: Literal["warm-up"]
+    epochs: PositiveFloat
+    start: NonNegativeFloat = Field(description="learning rate of the first step")
+    then: Literal["constant", "cosine"] | Steps = Field(
+        description="counted from the beginning, not the end, of the line"
+    )
+
+
+Schedule = (
+    Literal["constant", "cosine"] | Annotated[Steps | EpochCosine | WarmUp, Field(discriminator="kind")]
+)
 
 
 class Protocol(Strict):

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from retrace.errors import UserError
+from retrace.models.attention_cnn import AttentionCnn
 from retrace.models.imagenet import load_imagenet
 from retrace.models.video_cnn import VideoCnn
 from retrace.plan.model import Model
@@ -19,7 +20,7 @@ def start_from_imagenet(model: nn.Module, kind: Model) -> None:
 
     Raises UserError where the model has none, or where the weights cannot be had.
     """
-    if not isinstance(model, VideoCnn):
+    if not isinstance(model, VideoCnn | AttentionCnn):
         raise UserError(f"weights: imagenet: there are none for the family '{kind.family}'")
     name = NAMES.get(kind.backbone, kind.backbone)
     weights = get_model_weights(name)["IMAGENET1K_V1"]

@@ -20,7 +20,7 @@ from retrace.plan.spec import Run, Split, VideoProtocol
 from retrace.train.checkpoint import Checkpoint
 from retrace.train.device import answer, loader_workers, prepare_device
 from retrace.train.imagenet import start_from_imagenet
-from retrace.train.optimizer import build_optimizer
+from retrace.train.optimizer import build_optimizer, clip_gradient
 from retrace.train.order import epoch_batches, in_turn, steps_per_epoch
 from retrace.train.outputs import log_epoch, rewrite_log, write_failure, write_results
 from retrace.train.progress import Progress
@@ -127,6 +127,7 @@ class Training:
                 f"the learning rate {self.protocol.optimizer.lr} may be too high."
             )
         loss.backward()
+        clip_gradient(self.model, self.protocol)
         self.optimizer.step()
         self.schedule.step()
         return value

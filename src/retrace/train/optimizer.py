@@ -1,18 +1,19 @@
-"""The protocol's optimiser and learning-rate schedule, as torch's own."""
-
-import math
+"""The protocol's optimiser, as torch's own, and the gradient that it gets."""
 
 from torch import nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import LRScheduler
 
 from retrace.plan import spec
+from retrace.train.parameter_groups import parameter_groups
+from retrace.train.schedule import build_schedule
 
 
 def build_optimizer(model: nn.Module, protocol: spec.Protocol, steps: int) -> tuple[Optimizer, LRScheduler]:
     """Return optimiser and schedule for epochs of `steps` steps; the schedule is told every step.
 
-    Weight decay is L2 and acts on all parameters. ``cosine`` falls from lr to 0 over all steps.
+    Weight decay is L2. It acts on all parameters, unless the protocol sets some apart in groups.
     """
     match protocol.optimizer:
         case spec.Sgd(lr=lr, momentum=momentum, weight_decay=decay) as sgd:
@@ -20,29 +21,16 @@ def build_optimizer(model: nn.Module, protocol: spec.Protocol, steps: int) -> tu
             optimizer: Optimizer = SGD(
                 model.parameters(), lr, momentum, weight_decay=decay, nesterov=nesterov
             )
+        case spec.GroupedSgd() as sgd:
+            groups = parameter_groups(model, sgd)
+            optimizer = SGD(groups, sgd.lr, sgd.momentum, nesterov=sgd.nesterov)
         case spec.Adam(lr=lr, weight_decay=decay):
             optimizer = Adam(model.parameters(), lr=lr, weight_decay=decay)
-    match protocol.schedule:
-        case "constant":
-            return optimizer, ConstantLR(optimizer, factor=1.0, total_iters=0)
-        case "cosine":
-            return optimizer, CosineAnnealingLR(optimizer, T_max=steps * protocol.epochs)
-        case spec.Steps(at=at, factor=factor):
-            return optimizer, MultiStepLR(optimizer, [epoch * steps for epoch in at], gamma=factor)
-        case spec.EpochCosine() as cosine:
-            lr, epochs = protocol.optimizer.lr, protocol.epochs
-            return optimizer, LambdaLR(
-                optimizer, lambda step: epoch_cosine(cosine, step // steps, epochs, lr)
-            )
+    return optimizer, build_schedule(optimizer, protocol, steps)
 
 
-def epoch_cosine(cosine: spec.EpochCosine, epoch: int, epochs: int, lr: float) -> float:
-    """Return the share of `lr` with which epoch number `epoch` (from 0) of `epochs` is trained.
-
-    Deep Analysis, section 4.2: linear for `warm_up` epochs, then (1 + cos(pi * done)) / 2.
-    """
-    if epoch < cosine.warm_up:
-        start = cosine.warm_up_from / lr
-        return start + (1 - start) * epoch / cosine.warm_up
-    done = (epoch - cosine.warm_up) / max(epochs - cosine.warm_up, 1)
-    return (1 + math.cos(math.pi * done)) / 2
+def clip_gradient(model: nn.Module, protocol: spec.Protocol) -> None:
+    """Scale the whole gradient down to the norm that the protocol permits, if it names one."""
+    limit = getattr(protocol.optimizer, "clip_norm", None)
+    if limit is not None:
+        clip_grad_norm_(model.parameters(), limit)
