@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from pydantic import ValidationError
 
 from attention_blocks import (
@@ -26,6 +27,7 @@ from attention_blocks import (
 from papertext import oracle
 from retrace.cost.count import multiply_adds, parameters
 from retrace.errors import UserError
+from retrace.models.imagenet import load_imagenet
 from retrace.models.registry import build
 from retrace.plan.identity import model_label
 from retrace.plan.model import AttentionCnn
@@ -68,6 +70,18 @@ def test_new_blocks_leave_the_logits_of_their_backbone(shift):
     assert missing
     assert all(".after0.block." in name for name in missing)
     assert torch.equal(attentive(x), plain(x))
+
+
+@torch.no_grad()
+def test_imagenet_weights_fill_the_backbone_and_leave_the_blocks():
+    images = torchvision.models.resnet18(num_classes=5).eval()
+    net = small(SEEING["GTA"], width=64).eval()
+    left = load_imagenet(net.trunk, images.state_dict())
+    assert left
+    assert all(".after0.block." in name for name in left)
+    net.fc.load_state_dict(images.fc.state_dict())
+    x = torch.rand(1, 4, 3, 64, 64)
+    torch.testing.assert_close(net(x)[0], images(x[0]).mean(0), rtol=1e-4, atol=1e-4)
 
 
 def test_blocks_keep_their_own_initialisation_within_the_backbone_s():
