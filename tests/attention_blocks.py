@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from retrace.models.attention_cnn import attention_unit
+from retrace.models.blocks.unit import attention_unit
 from retrace.models.insert import Site
 from retrace.plan.attention import Blocks
 from retrace.plan.model import AttentionCnn
@@ -16,6 +16,10 @@ PLACES = ("layer2.0", "layer2.2", "layer3.0", "layer3.2", "layer3.4")
 
 def attention(reduction: int, subsample: str) -> dict[str, Any]:
     return {"kind": "attention", "reduction": reduction, "subsample": subsample}
+
+
+def dot_product(reduction: int, subsample: str) -> dict[str, Any]:
+    return {"kind": "dot-product", "reduction": reduction, "subsample": subsample}
 
 
 def tape(**changes: Any) -> dict[str, Any]:
@@ -47,6 +51,7 @@ SMALL = {"region_reduction": 2, "groups": 4}
 BLIND: dict[str, dict[str, Any]] = {
     "NL": {"joint": NL},
     "NL, pooled before": {"joint": attention(2, "before")},
+    "NL without softmax": {"joint": dot_product(2, "before")},
     "SA": {"space": SA},
     "TA": {"time": TA},
     "DNL": {"space": SA, "time": TA},

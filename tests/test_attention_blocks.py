@@ -6,7 +6,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attention_blocks import BLIND, SEEING, SMALL, UNITS, attention, awake, clips, gta, tape, unit
+from attention_blocks import (
+    BLIND,
+    SEEING,
+    SMALL,
+    UNITS,
+    attention,
+    awake,
+    clips,
+    dot_product,
+    gta,
+    tape,
+    unit,
+)
 from retrace.errors import UserError
 from retrace.models.blocks.gta import TemporalMixing
 from retrace.models.blocks.temporal_attention import sinusoids
@@ -65,8 +77,9 @@ def same(found: Tensor, expected: Tensor) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("subsample", ["none", "before", "after"])
 @pytest.mark.parametrize("place", ["joint", "space"])
-def test_nl_and_sa_are_their_definition(place, subsample):
-    (block,) = awake(unit({place: attention(4, subsample)}, channels=8, frames=3))
+@pytest.mark.parametrize("kind", [attention, dot_product])
+def test_nl_and_sa_are_their_definition(kind, place, subsample):
+    (block,) = awake(unit({place: kind(4, subsample)}, channels=8, frames=3))
     x = clips(2, 3, 8, 5, 4)
     step = 1 if subsample == "none" else 2
 
@@ -81,7 +94,8 @@ def test_nl_and_sa_are_their_definition(place, subsample):
         frames = range(3) if place == "joint" else [t]
         k, v = (torch.cat([seen(layer, b, s) for s in frames]) for layer in (block.key, block.value))
         q = project(block.query, x[b, t, :, i, j])
-        return project(block.out[0], (k @ q / len(q) ** 0.5).softmax(0) @ v)
+        affinity = (k @ q / len(q) ** 0.5).softmax(0) if kind is attention else k @ q / len(k)
+        return project(block.out[0], affinity @ v)
 
     same(block(x), x + normed(block.out[1], for_each_place(x, of_place)))
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import rac_oracle
-from retrace.cost.count import multiply_adds, parameters
+from retrace.cost.count import multiply_adds, parameters, work
 
 CLIP_SHAPE = (1, 20, 1, 64, 64)
 
@@ -20,8 +20,14 @@ def test_a_linear_layer_costs_its_weights():
 def test_convolutions_can_be_counted_alone():
     model = nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.Flatten(), nn.Linear(4 * 4 * 5, 3))
     convolution, linear = 4 * 4 * 5 * 9, 4 * 4 * 5 * 3
-    assert multiply_adds(model, (1, 2, 6, 7)) == convolution + linear
-    assert multiply_adds(model, (1, 2, 6, 7), convolutions_only=True) == convolution
+    assert work(model, (1, 2, 6, 7)) == (convolution + linear, convolution)
+
+
+def test_norms_hand_on_what_they_get_while_counting():
+    model = nn.Sequential(nn.Conv3d(2, 4, 1), nn.BatchNorm3d(4), nn.Conv3d(4, 1, 1))
+    assert multiply_adds(model, (1, 2, 3, 5, 7)) == 3 * 5 * 7 * (2 * 4 + 4)
+    x = torch.rand(1, 4, 3, 5, 7)
+    assert not torch.equal(model[1](x), x)
 
 
 def test_frozen_parameters_and_buffers_do_not_count():

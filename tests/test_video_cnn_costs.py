@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from papertext import oracle
-from retrace.cost.count import multiply_adds, parameters
+from retrace.cost.count import parameters, work
 from video_cnns import ARCHS, on_meta
 
 COSTS = {
@@ -42,7 +42,7 @@ def counted(
     """Return parameters for 87 classes and the multiply-adds of the convolutions."""
     options = {"temporal_pooling": pooled, "legacy_pool4": legacy}
     net = on_meta(backbone.lower(), ARCHS[arch], classes=87, frames=frames, side=side, **options)
-    return parameters(net), multiply_adds(net, (1, frames, 3, side, side), convolutions_only=True)
+    return parameters(net), work(net, (1, frames, 3, side, side)).convolutions
 
 
 @pytest.mark.parametrize(("backbone", "arch"), COSTS, ids=map("-".join, COSTS))
@@ -84,7 +84,8 @@ def test_the_classifier_is_all_that_classes_and_frames_left_change():
     net = on_meta("resnet50", "none", classes=200, frames=8, side=224)
     assert parameters(net) == 23_686_295 + (200 - 87) * 2049
     shape = (1, 8, 3, 224, 224)
-    assert multiply_adds(net, shape) - multiply_adds(net, shape, convolutions_only=True) == 200 * 2048 * 8
+    counted = work(net, shape)
+    assert counted.all - counted.convolutions == 200 * 2048 * 8
 
 
 SIZES = {

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from retrace.cost.count import multiply_adds, parameters
+from retrace.cost.count import parameters, work
 from retrace.files import write_text
 from retrace.models.registry import build
 from retrace.plan.layout import COSTS
@@ -31,8 +31,9 @@ def _count(cell: CostCell) -> dict[str, int]:
             cell.model, classes=cell.classes, channels=cell.channels, frames=cell.frames, side=cell.side
         )
     shape_BTCHW = (1, cell.frames, cell.channels, cell.side, cell.side)
+    counted = work(model, shape_BTCHW)
     return {
         "parameters": parameters(model),
-        "multiply_adds": multiply_adds(model, shape_BTCHW),
-        "conv_multiply_adds": multiply_adds(model, shape_BTCHW, convolutions_only=True),
+        "multiply_adds": counted.all,
+        "conv_multiply_adds": counted.convolutions,
     }

@@ -8,18 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from retrace.errors import UserError
-from retrace.models.blocks.attention import Attention
-from retrace.models.blocks.cgnl import Cgnl
-from retrace.models.blocks.gcnet import GlobalContext
-from retrace.models.blocks.glore import GloRe
-from retrace.models.blocks.gta import Gta
-from retrace.models.blocks.temporal_attention import TemporalAttention
-from retrace.models.blocks.token_sets import Over
 from retrace.models.blocks.tsm import TemporalShift
-from retrace.models.insert import InFrames, Inserts, Site
+from retrace.models.blocks.unit import units
+from retrace.models.insert import InFrames, Inserts
 from retrace.models.layers import FrameLayers
 from retrace.models.resnet import ResNet, branches
-from retrace.plan import attention as kinds
 from retrace.plan.model import AttentionCnn as Kind
 
 
@@ -55,7 +48,7 @@ class AttentionCnn(nn.Module):
 
 def _trunk(model: Kind, *, channels: int, frames: int) -> ResNet:
     """Return the backbone, its own convolutions filled in as in `VideoCnn`; blocks fill in their own."""
-    inserts: Inserts = dict.fromkeys(model.positions, lambda site: attention_unit(model.blocks, site))
+    inserts = units(model.blocks, model.positions)
     if model.shift:
         shifts: Inserts = dict.fromkeys(branches(model.backbone), lambda site: TemporalShift())
         inserts = {**inserts, **shifts}
@@ -66,39 +59,3 @@ def _trunk(model: Kind, *, channels: int, frames: int) -> ResNet:
         if isinstance(module, nn.Conv2d) and module not in inserted:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return trunk
-
-
-def attention_unit(blocks: kinds.Blocks, site: Site) -> nn.Sequential:
-    """Return the blocks for a position: joint, spatial, temporal, those that are asked for, in this order."""
-    places: tuple[tuple[Over, kinds.AnySet | kinds.Tape | kinds.Gta | None], ...] = (
-        ("space-time", blocks.joint),
-        ("space", blocks.space),
-        ("time", blocks.time),
-    )
-    return nn.Sequential(*(_block(block, over, site) for over, block in places if block is not None))
-
-
-def _block(block: kinds.AnySet | kinds.Tape | kinds.Gta, over: Over, site: Site) -> nn.Module:
-    options = block.model_dump(exclude={"kind"})
-    match block:
-        case kinds.Attention() if over == "time":
-            return TemporalAttention(
-                site.channels,
-                site.frames,
-                reduction=block.reduction,
-                code="none",
-                code_in_values=False,
-                groups=1,
-            )
-        case kinds.Attention():
-            return Attention(site.channels, over, **options)
-        case kinds.Tape():
-            return TemporalAttention(site.channels, site.frames, **options)
-        case kinds.Gta():
-            return Gta(site.channels, site.frames, **options)
-        case kinds.Cgnl():
-            return Cgnl(site.channels, over, **options)
-        case kinds.GcNet():
-            return GlobalContext(site.channels, over, **options)
-        case kinds.GloRe():
-            return GloRe(site.channels, over, **options)

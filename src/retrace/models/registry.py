@@ -8,6 +8,7 @@ from retrace.models.convlstm import ConvLstm
 from retrace.models.rstg.i3d import I3d
 from retrace.models.rstg.networks import CnnLstm, RstgNet
 from retrace.models.rstg.small_i3d import SmallI3d
+from retrace.models.slowfast import SinglePathway, SlowFast
 from retrace.models.timesformer import TimeSformer
 from retrace.models.timesformer_vit import TimeSformerVit
 from retrace.models.video_cnn import VideoCnn
@@ -44,6 +45,10 @@ def build(model: kinds.Model, *, classes: int, channels: int, frames: int, side:
             return VideoCnn(model, classes=classes, channels=channels, frames=frames, side=side)
         case kinds.AttentionCnn():
             return AttentionCnn(model, classes=classes, channels=channels, frames=frames)
+        case kinds.SinglePathway():
+            return SinglePathway(model, classes=classes, channels=channels, frames=frames, side=side)
+        case kinds.SlowFast():
+            return SlowFast(model, classes=classes, channels=channels, frames=frames, side=side)
         case kinds.Rstg():
             return RstgNet(model.graph, classes=classes, channels=channels, side=side)
         case kinds.RstgI3d():

@@ -4,9 +4,14 @@ Positions: ``layer<stage>.<block>.branch`` on the input of a residual branch (th
 as it is) and ``layer<stage>.<block>`` after a block. Stages are numbered from 1, blocks from 0.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from retrace.models.layers import Layers, inflated
+
+Kernels = tuple[int, int]
+"""The sizes along time of a block's first two convolutions, where the network is 3D."""
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 
@@ -40,23 +45,35 @@ class ResNet(nn.Sequential):
         self.features = width
         for stage, depth in enumerate(DEPTHS[name], start=1):
             inner = width * 2 ** (stage - 1)
-            self.add_module(f"layer{stage}", _stage(layers, block, stage, depth, self.features, inner))
+            kernels = [block.kernels] * depth
+            self.add_module(
+                f"layer{stage}", residual_stage(layers, block, stage, self.features, inner, kernels)
+            )
             self.features = inner * block.expansion
             if stage < len(DEPTHS[name]) and (over_time := layers.pool_time()):
                 self.add_module(f"pool{stage}", over_time)
         layers.check_positions()
 
 
-def _stage(
-    layers: Layers, block: type["BasicBlock | Bottleneck"], stage: int, depth: int, c_in: int, inner: int
+def residual_stage(
+    layers: Layers,
+    block: type["BasicBlock | Bottleneck"],
+    stage: int,
+    c_in: int,
+    inner: int,
+    kernels: Sequence["Kernels"],
 ) -> nn.Sequential:
+    """Return the blocks of a stage, one for each of `kernels`, and what is inserted among them.
+
+    `inner` is the width of a block inside. All stages but the first halve the sides.
+    """
     blocks = nn.Sequential()
-    for index in range(depth):
+    for index, times in enumerate(kernels):
         first = index == 0 and stage > 1
         stride, time_stride = (2, layers.time_stride) if first else (1, 1)
         position, c_out = f"layer{stage}.{index}", inner * block.expansion
         branch = layers.insert(f"{position}.branch", c_in)
-        blocks.add_module(str(index), block(layers, c_in, inner, stride, time_stride, branch))
+        blocks.add_module(str(index), block(layers, c_in, inner, stride, time_stride, branch, times))
         layers.frames = -(-layers.frames // time_stride)
         if (after := layers.insert(position, c_out)) is not None:
             blocks.add_module(f"after{index}", after)
@@ -87,6 +104,7 @@ class BasicBlock(_Residual):
     """Two 3x3 convolutions."""
 
     expansion = 1
+    kernels: Kernels = (3, 3)
 
     def __init__(
         self,
@@ -96,11 +114,12 @@ class BasicBlock(_Residual):
         stride: int,
         time_stride: int,
         branch: nn.Module | None,
+        kernels: Kernels,
     ) -> None:
         super().__init__(branch)
-        self.conv1 = layers.conv(c_in, inner, 3, stride=stride, time=3, time_stride=time_stride)
+        self.conv1 = layers.conv(c_in, inner, 3, stride=stride, time=kernels[0], time_stride=time_stride)
         self.bn1 = layers.norm(inner)
-        self.conv2 = layers.conv(inner, inner, 3, time=3)
+        self.conv2 = layers.conv(inner, inner, 3, time=kernels[1])
         self.bn2 = layers.norm(inner)
         if c_in != inner or stride > 1:
             self.downsample = _downsample(layers, c_in, inner, stride, time_stride)
@@ -113,6 +132,7 @@ class Bottleneck(_Residual):
     """1x1, 3x3 and 1x1 convolutions; the stride is that of the 3x3 (ResNet "v1.5")."""
 
     expansion = 4
+    kernels: Kernels = (1, 3)
 
     def __init__(
         self,
@@ -122,12 +142,13 @@ class Bottleneck(_Residual):
         stride: int,
         time_stride: int,
         branch: nn.Module | None,
+        kernels: Kernels,
     ) -> None:
         super().__init__(branch)
         c_out = inner * self.expansion
-        self.conv1 = layers.conv(c_in, inner, 1)
+        self.conv1 = layers.conv(c_in, inner, 1, time=kernels[0])
         self.bn1 = layers.norm(inner)
-        self.conv2 = layers.conv(inner, inner, 3, stride=stride, time=3, time_stride=time_stride)
+        self.conv2 = layers.conv(inner, inner, 3, stride=stride, time=kernels[1], time_stride=time_stride)
         self.bn2 = layers.norm(inner)
         self.conv3 = layers.conv(inner, c_out, 1)
         self.bn3 = layers.norm(c_out)

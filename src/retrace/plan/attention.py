@@ -9,14 +9,26 @@ from retrace.plan.strict import Strict, mistake
 Narrower = Annotated[PositiveInt, Field(description="how many times narrower the block is inside")]
 
 
+Subsample = Annotated[
+    Literal["none", "before", "after"],
+    Field(description="2x2 pooling of keys and values: none, before or after their projections"),
+]
+
+
 class Attention(Strict):
-    """Dot-product attention: NL, SA or TA by its place."""
+    """Dot-product attention with softmax: NL, SA or TA by its place."""
 
     kind: Literal["attention"]
     reduction: Narrower
-    subsample: Literal["none", "before", "after"] = Field(
-        description="2x2 pooling of keys and values: none, before or after their projections"
-    )
+    subsample: Subsample
+
+
+class DotProduct(Strict):
+    """The same without softmax, divided by the number of keys."""
+
+    kind: Literal["dot-product"]
+    reduction: Narrower
+    subsample: Subsample
 
 
 class Tape(Strict):
@@ -73,7 +85,8 @@ class GloRe(Strict):
 
 
 AnySet = Attention | Cgnl | GcNet | GloRe
-SetBlock = Annotated[AnySet, Field(discriminator="kind")]
+SetBlock = Annotated[AnySet | DotProduct, Field(discriminator="kind")]
+AnyBlock = AnySet | DotProduct | Tape | Gta
 TimeBlock = Annotated[AnySet | Tape | Gta, Field(discriminator="kind")]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from retrace.plan.attention import Blocks
 from retrace.plan.model import (
     AttentionCnn,
     Cnn3d,
@@ -15,6 +16,8 @@ from retrace.plan.model import (
     Model,
     Rstg,
     RstgI3d,
+    SinglePathway,
+    SlowFast,
     SmallI3d,
     TimeSformer,
     TimeSformerVit,
@@ -49,9 +52,8 @@ def model_label(model: Model) -> str:
             arch = "tsn" if model.temporal == "none" else model.temporal
             pooled = "-tp" if model.temporal_pooling else ""
             return f"{arch}-{model.backbone}-w{model.width}{pooled}"
-
-        case AttentionCnn():
-            parts = ["tsm" if model.shift else "r2d", *_block_names(model)]
+        case AttentionCnn() | SinglePathway() | SlowFast():
+            parts = [_backbone(model), *_block_names(model.blocks)]
             return "-".join(parts) + f"-{model.backbone}-w{model.width}"
         case Rstg():
             graph = model.graph
@@ -67,10 +69,16 @@ def model_label(model: Model) -> str:
             return f"{model.family}{'-nonlocal' if model.non_local else ''}-w{model.width}"
 
 
-def _block_names(model: AttentionCnn) -> Iterator[str]:
+def _backbone(model: AttentionCnn | SinglePathway | SlowFast) -> str:
+    if isinstance(model, AttentionCnn):
+        return "tsm" if model.shift else "r2d"
+    return model.network if isinstance(model, SinglePathway) else model.family
+
+
+def _block_names(blocks: Blocks) -> Iterator[str]:
     """Yield the names that the paper has for the blocks."""
     for place, attention, suffix in (("joint", "nl", ""), ("space", "sa", "-s"), ("time", "ta", "-t")):
-        block = getattr(model.blocks, place)
+        block = getattr(blocks, place)
         if block is not None:
             one_place = block.kind in ("tape", "gta")
             yield attention if block.kind == "attention" else block.kind + ("" if one_place else suffix)

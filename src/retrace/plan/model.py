@@ -175,6 +175,61 @@ class AttentionCnn(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
+class SinglePathway(Strict):
+    """3D ResNet of one pathway, as PySlowFast has it, with attention blocks after some residual blocks.
+
+    C2D sees each frame by itself; in I3D every second block looks around, in Slow those of the last two
+    stages. C2D and I3D halve the frames after res2.
+    """
+
+    family: Literal["single-pathway"]
+    network: Literal["c2d", "i3d", "slow"]
+    backbone: Literal["resnet50", "resnet101"]
+    width: PositiveInt = Field(
+        description="channels of the first convolution, all others in proportion; 64 in the papers"
+    )
+    blocks: Blocks
+    positions: tuple[str, ...] = Field(description="after which residual blocks, such as layer2.1 (in res3)")
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+_RES4 = {"resnet50": 6, "resnet101": 23}
+
+
+class SlowFast(Strict):
+    """Two pathways: few frames with many channels, many frames with few channels, which feed the first.
+
+    Attention blocks stand in the slow pathway.
+    """
+
+    family: Literal["slowfast"]
+    backbone: Literal["resnet50", "resnet101"] = Field(description="depth of both pathways")
+    width: PositiveInt = Field(
+        description="channels of the slow pathway's first convolution, all others in proportion; 64 there"
+    )
+    alpha: PositiveInt = Field(description="frames of the fast pathway by those of the slow one")
+    beta_inverse: PositiveInt = Field(description="channels of the slow pathway by those of the fast one")
+    lateral_time: PositiveInt = Field(description="frames that a lateral connection sees; odd")
+    slow_res4: NonNegativeInt = Field(
+        description="blocks of the slow pathway's res4 that look around, first ones"
+    )
+    fast_res4: NonNegativeInt = Field(description="the same of the fast pathway")
+    blocks: Blocks
+    positions: tuple[str, ...] = Field(description="after which residual blocks, such as layer2.1 (in res3)")
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        if self.width % self.beta_inverse:
+            raise mistake(f"the width is a multiple of 'beta_inverse', {self.beta_inverse}", "width")
+        if self.lateral_time % 2 == 0:
+            raise mistake("a kernel that is centred on a frame is odd", "lateral_time")
+        for key in ("slow_res4", "fast_res4"):
+            if getattr(self, key) > _RES4[self.backbone]:
+                raise mistake(f"res4 of {self.backbone} has {_RES4[self.backbone]} blocks", key)
+        return self
+
+
 Model = Annotated[
     Cnn3d
     | ConvLstm
@@ -182,6 +237,8 @@ Model = Annotated[
     | TimeSformerVit
     | VideoCnn
     | AttentionCnn
+    | SinglePathway
+    | SlowFast
     | Rstg
     | RstgI3d
     | CnnLstm

@@ -47,8 +47,23 @@ class Attention(nn.Module):
             k, v = self.pool(k), self.pool(v)
         # Sets stand where the kernel has its heads: each attends by itself.
         q, k, v = (to_sets(of, self.over) for of in (self.query(x_BTCHW), k, v))
-        a_BMLC = F.scaled_dot_product_attention(q, k, v)
+        a_BMLC = self.attended(q, k, v)
         return x_BTCHW + self.out(from_sets(a_BMLC, self.over, *x_BTCHW.shape[3:]))
+
+    def attended(self, q_BMLC: Tensor, k_BMSC: Tensor, v_BMSC: Tensor) -> Tensor:
+        """Return what the L tokens of each set see of its S keys, (B, M, L, C)."""
+        return F.scaled_dot_product_attention(q_BMLC, k_BMSC, v_BMSC)
+
+
+class DotProduct(Attention):
+    """NL and SA without softmax: a = q k^T v / S over S keys (Wang et al., 2018, Eq. 4).
+
+    The non-local blocks of PySlowFast's SlowFast. The affinities come first, as in their printed cost, though
+    k^T v would be fewer multiply-adds.
+    """
+
+    def attended(self, q_BMLC: Tensor, k_BMSC: Tensor, v_BMSC: Tensor) -> Tensor:
+        return q_BMLC @ k_BMSC.transpose(2, 3) @ v_BMSC / k_BMSC.shape[2]
 
 
 class HalfMax(nn.Module):
