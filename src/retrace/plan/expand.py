@@ -78,7 +78,8 @@ class Shelf(NamedTuple):
 def merge(*fragments: Fragment) -> Fragment:
     """Return the union of nested mappings; where two disagree, the later one stands.
 
-    A null takes away what an earlier one said, and another `kind` all that belonged to the kind before.
+    A null takes away what an earlier one said, and another `kind` or `family` all that belonged to the one
+    before.
     """
     whole: Fragment = {}
     for fragment in fragments:
@@ -95,7 +96,7 @@ def merge(*fragments: Fragment) -> Fragment:
 
 
 def _same_kind(before: Fragment, after: Fragment) -> bool:
-    return "kind" not in after or before.get("kind", after["kind"]) == after["kind"]
+    return all(before.get(key, after[key]) == after[key] for key in ("kind", "family") if key in after)
 
 
 def agrees(pattern: Any, value: Any) -> bool:
