@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("audit", do.audit, "count what is stored against what was promised", _dataset, _max_missing)
     verb("train", do.train, "train one run, or go on where it stopped", _spec("spec.json"), _scale, _minutes)
     verb("score", do.score, "ask a trained run one view", _spec("view.json"), _scale)
+    verb("maps", do.maps, "show a trained run some videos, for a figure of maps", _spec("maps.json"), _scale)
     verb("cost", do.cost, "count parameters and multiply-adds of one paper's models", _paper)
     verb("table", do.table, "render one table", _item, _scale)
     verb("figure", do.figure, "draw one figure", _item, _scale)

@@ -91,6 +91,14 @@ def score(options: argparse.Namespace) -> None:
     score(read_run(folder / "spec.json"), folder, read_view(options.spec), options.spec.parent)
 
 
+def maps(options: argparse.Namespace) -> None:
+    from retrace.evaluate.maps import draw_maps
+    from retrace.plan.specs import read_maps, read_run
+
+    folder = _written(options).parents[2]
+    draw_maps(read_run(folder / "spec.json"), folder, read_maps(options.spec), options.spec.parent)
+
+
 def cost(options: argparse.Namespace) -> None:
     from retrace.cost.paper import write
     from retrace.plan.plan import Plan

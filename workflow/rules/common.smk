@@ -47,6 +47,7 @@ wildcard_constraints:
     split="[^/]+",
     run="[^/]+",
     view="[^/]+",
+    maps="[^/]+",
     paper="|".join(PLAN.papers),
     scale=PLAN.scale,
     collection="v[0-9]+-[0-9a-f]{8}",

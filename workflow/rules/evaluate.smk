@@ -22,6 +22,29 @@ rule score:
         f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
 
 
+rule maps:
+    """Show a trained run some videos: what a figure draws over their frames."""
+    input:
+        weights=f"{layout.RUN}/weights.safetensors",
+        videos=mapped_videos,
+    output:
+        f"{layout.MAPS}/maps.npz",
+    log:
+        "results/logs/maps/{dataset}/{run}/{maps}.log",
+    benchmark:
+        "results/logs/maps/{dataset}/{run}/{maps}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        spec=f"{layout.MAPS}/maps.json",
+    shell:
+        f"python -m retrace maps --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
+
+
 rule cost:
     """Count parameters and multiply-adds of one paper's models at the paper's own sizes."""
     output:

@@ -23,19 +23,24 @@ def asked_clips(wildcards):
     return clips_of(view.domains.values())
 
 
-def scores_of(cells):
-    """The scores that trained cells rest on, each file once."""
-    folders = [layout.view_folder(run, cell.view) for cell in cells for run in cell.runs]
-    return sorted({str(folder / "scores.parquet") for folder in folders})
+def mapped_videos(wildcards):
+    maps = PLAN.maps[wildcards.run][wildcards.maps]
+    return clips_of([maps.view.domains[maps.domain]])
+
+
+def answers_of(cells):
+    """The scores and maps that trained cells rest on, each file once."""
+    asked = [(run, cell.maps or cell.view) for cell in cells for run in cell.runs]
+    return sorted({str(layout.answers_of(*one)) for one in asked})
 
 
 def item_inputs(paper, key):
-    """What one table or figure is rendered from: scores, costs and the numbers on record."""
+    """What one table or figure is rendered from: scores, maps, costs and the numbers on record."""
     cells = PLAN.cells(paper, key)
     costs = (
         [layout.COSTS.format(paper=paper)] if any(isinstance(c.definition, CostCell) for c in cells) else []
     )
-    return [*scores_of(cells), *costs, *on_record(paper)]
+    return [*answers_of(cells), *costs, *on_record(paper)]
 
 
 def on_record(paper):
@@ -47,7 +52,7 @@ def claim_scores(wildcards):
     claims = [
         (paper, key, claim) for paper, page in PLAN.papers.items() for key, claim in page.claims.items()
     ]
-    return scores_of(cell for named in claims for cell in PLAN.claim_cells(*named))
+    return answers_of(cell for named in claims for cell in PLAN.claim_cells(*named))
 
 
 def item_outputs(paper, key):
@@ -71,8 +76,8 @@ def all_items():
     return [(paper, key) for paper in PLAN.papers for key in PLAN.items(paper)]
 
 
-def existing_scores(wildcards):
-    return [path for path in scores_of(PLAN.all_cells()) if Path(path).exists()]
+def existing_answers(wildcards):
+    return [path for path in answers_of(PLAN.all_cells()) if Path(path).exists()]
 
 
 def contact_sheets(wildcards):

@@ -2,7 +2,7 @@
 rule tables_now:
     """Render all tables, figures and the page from the scores that exist; missing cells say why."""
     input:
-        existing_scores,
+        existing_answers,
     log:
         f"results/logs/now-{PLAN.scale}.log",
     localrule: True

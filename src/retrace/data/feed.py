@@ -82,15 +82,16 @@ def training(split: VideoSplit, clip: TrainClip, seed: int, device: torch.device
     """Return random clips of the videos of `split`."""
     whole = split.collection
     flipped = flips(whole.classes, whole.flip, whole.mirror)
-    return VideoFeed(loader.Train(_videos(split), clip, flipped, seed), clip, device, workers)
+    return VideoFeed(loader.Train(videos_of(split), clip, flipped, seed), clip, device, workers)
 
 
 def testing(split: VideoSplit, clip: TestClip, order: Order, device: torch.device, workers: int) -> VideoFeed:
     """Return every view of the videos of `split`."""
-    return VideoFeed(loader.Test(_videos(split), clip, order), clip, device, workers)
+    return VideoFeed(loader.Test(videos_of(split), clip, order), clip, device, workers)
 
 
-def _videos(split: VideoSplit) -> loader.Videos:
+def videos_of(split: VideoSplit) -> loader.Videos:
+    """Return the stored videos of `split`. Raises UserError if there are none, or one lacks a label."""
     folder = Path(collection_folder(split.collection))
     videos = loader.Videos(folder, split.split, Path(frames_folder(split.collection.footage)))
     if (videos.labels_N < 0).any():

@@ -31,7 +31,7 @@ def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
     """
     _check_shapes(run, view)
     device = prepare_device()
-    model = _load_model(run, folder / "weights.safetensors").to(device)
+    model = load_trained(run, folder / "weights.safetensors").to(device)
     tables, metrics = [], {}
     for domain in sorted(view.domains):
         feed = _feed(view.domains[domain], view, device)
@@ -60,8 +60,11 @@ def _check_shapes(run: Run, view: View | VideoView) -> None:
                 )
 
 
-def _load_model(run: Run, path: Path) -> nn.Module:
-    """Build the model of `run` with the weights in `path`, having checked that they are its own."""
+def load_trained(run: Run, path: Path) -> nn.Module:
+    """Return the model of `run` with the weights in `path`, in evaluation mode.
+
+    Raises UserError where they are not its own.
+    """
     weights, origin = read_weights(path)
     if origin.run != digest(run):
         raise UserError(f"{path} holds the weights of run {origin.run}, expected {digest(run)}.")

@@ -11,6 +11,7 @@ from retrace.plan.datasets import Dataset
 from retrace.plan.identity import digest
 from retrace.plan.library import Library
 from retrace.plan.load import Document, Key
+from retrace.plan.maps import Maps
 from retrace.plan.mistakes import checked
 from retrace.plan.model import Model
 from retrace.plan.page import (
@@ -19,11 +20,13 @@ from retrace.plan.page import (
     Figure,
     Fragment,
     Item,
+    MapCell,
     Paper,
     Published,
     ScoreCell,
     Shrink,
     Table,
+    TrainedCell,
     TrainingPlan,
 )
 from retrace.plan.spec import Run, Split, VideoProtocol, VideoView, View
@@ -48,7 +51,10 @@ class Place(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One number: where it stands, what was published, and what it is made from (or why it is not)."""
+    """One number: where it stands, what was published, and what it is made from (or why it is not).
+
+    The runs of a cell are asked a view, or for maps.
+    """
 
     place: Place
     published: Published
@@ -56,6 +62,7 @@ class Cell(NamedTuple):
     runs: tuple[Run, ...]
     view: View | VideoView | None
     not_run: str | None
+    maps: Maps | None = None
 
 
 class Shelf(NamedTuple):
@@ -176,10 +183,12 @@ def _cell(
         return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
     seeds = shelf.page.protocols[definition.protocol].seeds[: shelf.shrink.seeds]
     runs = tuple(_run(shelf, definition, definition.protocol, seed) for seed in seeds)
+    if isinstance(definition, MapCell):
+        return Cell(place, published, definition, runs[:1], None, None, _maps(shelf, definition))
     return Cell(place, published, definition, runs, view_of(shelf, definition), None)
 
 
-def _check_known(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
+def _check_known(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
     """Raise UserError for a name in a trained cell that nothing goes by."""
     page = shelf.page
     datasets = {**shelf.datasets, **shelf.library.videos}
@@ -188,11 +197,11 @@ def _check_known(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
     _known(shelf, cell.view, page.views, "view", "view", roots)
     domains = page.views[cell.view].domains
     _known(shelf, cell.domain, domains, "domain", "domain", roots)
-    if cell.over is not None:
+    if isinstance(cell, ScoreCell) and cell.over is not None:
         _known(shelf, cell.over, domains, "domain", "over", roots)
 
 
-def _check_fit(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
+def _check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
     """Raise UserError where videos meet a protocol or view for generated clips, or the other way round."""
     page, videos = shelf.page, cell.data in shelf.library.videos
     fits = {
@@ -204,6 +213,9 @@ def _check_fit(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
             what, name = ("videos", "generated clips")[not videos], getattr(cell, key)
             message = f"'{cell.data}' has {what}, and {key} '{name}' is not for them"
             raise UserError(shelf.document.problem((*roots[0], key), message))
+    if isinstance(cell, MapCell) and not videos:
+        message = f"'{cell.data}' has generated clips, and maps are drawn over videos"
+        raise UserError(shelf.document.problem((*roots[0], "data"), message))
     splits = shelf.library.videos[cell.data].splits if videos else shelf.datasets[cell.data].splits
     for split in ("train", "val"):
         if split not in splits:
@@ -211,7 +223,7 @@ def _check_fit(shelf: Shelf, cell: ScoreCell, roots: list[Key]) -> None:
             raise UserError(shelf.document.problem((*roots[0], "data"), message))
 
 
-def ancestors(shelf: Shelf, cell: ScoreCell, run: Run) -> Iterator[Run]:
+def ancestors(shelf: Shelf, cell: TrainedCell, run: Run) -> Iterator[Run]:
     """Yield the runs that `run` of a cell starts from: its parent, the parent of that, and so on."""
     protocol = shelf.page.protocols[cell.protocol].parent
     while protocol is not None:
@@ -219,7 +231,7 @@ def ancestors(shelf: Shelf, cell: ScoreCell, run: Run) -> Iterator[Run]:
         protocol = shelf.page.protocols[protocol].parent
 
 
-def _run(shelf: Shelf, cell: ScoreCell, protocol: str, seed: int) -> Run:
+def _run(shelf: Shelf, cell: TrainedCell, protocol: str, seed: int) -> Run:
     plan = shelf.page.protocols[protocol]
     parent = None if plan.parent is None else digest(_run(shelf, cell, plan.parent, seed))
     return Run(
@@ -239,7 +251,7 @@ def _small(shelf: Shelf, model: Model) -> Model:
     return checked(_MODEL.validate_python, small, shelf.overlay, (("papers", shelf.key, "model"),))
 
 
-def view_of(shelf: Shelf, cell: ScoreCell) -> View | VideoView:
+def view_of(shelf: Shelf, cell: TrainedCell) -> View | VideoView:
     """Return the view of a cell with its domains resolved to splits."""
     plan = shelf.page.views[cell.view]
     domains = {
@@ -252,7 +264,13 @@ def view_of(shelf: Shelf, cell: ScoreCell) -> View | VideoView:
     return VideoView.model_validate(whole)
 
 
-def _normalised(value: T, plan: TrainingPlan, cell: ScoreCell, *clips: str) -> T:
+def _maps(shelf: Shelf, cell: MapCell) -> Maps:
+    view = view_of(shelf, cell)
+    assert isinstance(view, VideoView)
+    return Maps(map=cell.map, videos=cell.videos, domain=cell.domain, view=view)
+
+
+def _normalised(value: T, plan: TrainingPlan, cell: TrainedCell, *clips: str) -> T:
     """Return a protocol or view whose `clips` are normalised as the cell's backbone wants them."""
     own = plan.normalisation.get(getattr(cell.model, "backbone", ""))
     if own is None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from retrace.plan.attention import Blocks
+from retrace.plan.maps import Maps
 from retrace.plan.model import (
     AttentionCnn,
     Cnn3d,
@@ -102,3 +103,8 @@ def run_name(run: Run) -> str:
 def view_name(view: View | VideoView) -> str:
     """Return the folder name of `view` inside a run, e.g. ``from-2dot-1a2b3c4d``."""
     return f"{view.name}-{digest(view)}"
+
+
+def maps_name(maps: Maps) -> str:
+    """Return the folder name of `maps` inside a run, e.g. ``rollout-1a2b3c4d``."""
+    return f"{maps.map.kind}-{digest(maps)}"

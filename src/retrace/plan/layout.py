@@ -5,7 +5,8 @@ Templates with {wildcards} are what the rules use; the functions fill them in fo
 
 from pathlib import Path
 
-from retrace.plan.identity import collection_name, digest, run_name, split_name, view_name
+from retrace.plan.identity import collection_name, digest, maps_name, run_name, split_name, view_name
+from retrace.plan.maps import Maps
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import Collection, Footage, VideoSplit
 
@@ -20,6 +21,7 @@ MANIFEST_FILES = ("manifest.parquet", "annotations.json")
 COLLECTION_FILES = ("videos.parquet", "audit.json", SHEET)
 RUN = f"{RESULTS}/runs/{{dataset}}/{{run}}"
 VIEW = f"{RUN}/views/{{view}}"
+MAPS = f"{RUN}/maps/{{maps}}"
 TRAIN_LOG = f"{RESULTS}/logs/train/{{dataset}}/{{run}}.log"
 COSTS = f"{RESULTS}/costs/{{paper}}.json"
 PAGE = f"{RESULTS}/{{scale}}"
@@ -78,3 +80,15 @@ def run_folder(run: Run) -> Path:
 def view_folder(run: Run, view: View | VideoView) -> Path:
     """Return the folder of what `run` answered to `view`."""
     return Path(VIEW.format(dataset=run.train.dataset, run=run_name(run), view=view_name(view)))
+
+
+def maps_folder(run: Run, maps: Maps) -> Path:
+    """Return the folder of what `run` does with the videos of `maps`."""
+    return Path(MAPS.format(dataset=run.train.dataset, run=run_name(run), maps=maps_name(maps)))
+
+
+def answers_of(run: Run, asked: View | VideoView | Maps) -> Path:
+    """Return the file that holds what `run` makes of what it is asked: its scores, or its maps."""
+    if isinstance(asked, Maps):
+        return maps_folder(run, asked) / "maps.npz"
+    return view_folder(run, asked) / "scores.parquet"

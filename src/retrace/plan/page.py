@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
 from retrace.plan.clip import Normalisation, TestClip
+from retrace.plan.maps import Kind
 from retrace.plan.model import Model
 from retrace.plan.spec import Protocol, VideoProtocol
 from retrace.plan.strict import Name, Strict, mistake
@@ -96,7 +97,7 @@ class Figure(Strict):
     number: str
     title: str
     place: str
-    draw: Literal["accuracy_by_size", "ratio_by_size"] | None = Field(
+    draw: Literal["accuracy_by_size", "ratio_by_size", "maps"] | None = Field(
         None, description="the kind of drawing; none yet where the figure is not drawn"
     )
     panels: tuple[Item, ...] = ()
@@ -257,15 +258,20 @@ class CostCell(Strict):
     channels: Literal[1, 3]
 
 
-class ScoreCell(Strict):
-    """A cell that rests on trained runs: a metric on one domain of a view, reduced over seeds."""
+class TrainedCell(Strict):
+    """What every cell that rests on trained runs says: of which model, and how it is asked."""
 
-    measure: Literal["top1", "top5", "mean_class", "ratio"]
     model: Model
     data: Name
     protocol: Name
     view: Name
     domain: Name
+
+
+class ScoreCell(TrainedCell):
+    """A metric on one domain of a view, reduced over seeds."""
+
+    measure: Literal["top1", "top5", "mean_class", "ratio"]
     over: Name | None = Field(None, description="for `ratio`: the domain whose accuracy divides")
 
     @model_validator(mode="after")
@@ -275,7 +281,17 @@ class ScoreCell(Strict):
         return self
 
 
-Definition = Annotated[CostCell | ScoreCell, Field(discriminator="measure")]
+class MapCell(TrainedCell):
+    """Pictures of what the run of the first seed does with some videos of a domain (`retrace.plan.maps`)."""
+
+    measure: Literal["map"]
+    map: Kind
+    videos: PositiveInt = Field(
+        description="how many are shown: the first by id of each of so many classes, in the order of labels"
+    )
+
+
+Definition = Annotated[CostCell | ScoreCell | MapCell, Field(discriminator="measure")]
 
 
 def _distinct(items: tuple[Item, ...], axis: str) -> None:

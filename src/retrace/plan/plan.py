@@ -6,10 +6,11 @@ from pathlib import Path
 
 from retrace.errors import UserError
 from retrace.plan.expand import Cell, Shelf, ancestors, cells_of
-from retrace.plan.identity import canonical, digest, run_name, view_name
+from retrace.plan.identity import canonical, digest, maps_name, run_name, view_name
 from retrace.plan.layout import split_folder
 from retrace.plan.library import Library
 from retrace.plan.load import Assumption, Key, documents, files, read
+from retrace.plan.maps import Maps
 from retrace.plan.mistakes import checked
 from retrace.plan.overlay import Change, changes, check_only, shrunk
 from retrace.plan.page import (
@@ -22,6 +23,7 @@ from retrace.plan.page import (
     Shrink,
     Side,
     Table,
+    TrainedCell,
 )
 from retrace.plan.protocols import check_parents, extended
 from retrace.plan.spec import Run, Split, VideoView, View
@@ -147,8 +149,9 @@ class Plan:
             hint = nearest(side.of, items)
             raise UserError(problem((*where, "of"), f"there is no table or figure '{side.of}'; {hint}"))
         chosen = [(cell, dict(cell.place.axes)) for cell in self.cells(paper, side.of)]
-        if not chosen:
-            raise UserError(problem((*where, "of"), f"{side.of} has no cells"))
+        if not chosen or any(cell.maps for cell, _ in chosen):
+            what = "pictures, which have no margin" if chosen else "no cells"
+            raise UserError(problem((*where, "of"), f"{side.of} has {what}"))
         for axis, wanted in side.model_dump(exclude={"of"}, exclude_none=True).items():
             valid = {axes[axis] for _, axes in chosen if axis in axes}
             keys = [wanted] if isinstance(wanted, str) else wanted
@@ -194,7 +197,7 @@ class Plan:
         for cell in self.all_cells():
             for run in cell.runs:
                 if run_name(run) not in found:
-                    assert isinstance(cell.definition, ScoreCell)
+                    assert isinstance(cell.definition, TrainedCell)
                     line = [*ancestors(self._shelves[cell.place.paper], cell.definition, run)]
                     found |= {run_name(one): one for one in [*reversed(line), run]}
         return found
@@ -210,9 +213,19 @@ class Plan:
         """For every run name the views it is asked, by view name."""
         asked: dict[str, dict[str, View | VideoView]] = {name: {} for name in self.runs}
         for cell in self.all_cells():
-            for run in cell.runs:
+            for run in cell.runs if cell.view else ():
                 assert cell.view is not None
                 asked[run_name(run)][view_name(cell.view)] = cell.view
+        return asked
+
+    @cached_property
+    def maps(self) -> dict[str, dict[str, Maps]]:
+        """For every run name the maps that are drawn of it, by their name."""
+        asked: dict[str, dict[str, Maps]] = {name: {} for name in self.runs}
+        for cell in self.all_cells():
+            for run in cell.runs if cell.maps else ():
+                assert cell.maps is not None
+                asked[run_name(run)][maps_name(cell.maps)] = cell.maps
         return asked
 
     @cached_property
@@ -227,6 +240,9 @@ class Plan:
         for views in self.views.values():
             for view in views.values():
                 yield from view.domains.values()
+        for drawn in self.maps.values():
+            for maps in drawn.values():
+                yield maps.view.domains[maps.domain]
 
     @cached_property
     def collections(self) -> dict[str, Collection]:
@@ -251,11 +267,12 @@ class Plan:
         page = self._pages[cell.place.paper]
         used = [("tables", cell.place.item), ("figures", cell.place.item)]
         found: list[Assumption] = []
-        if isinstance(cell.definition, ScoreCell):
+        if isinstance(cell.definition, TrainedCell):
             used.append(("views", cell.definition.view))
             found += self._sources[cell.place.paper][cell.definition.protocol]
             domains = self.papers[cell.place.paper].views[cell.definition.view].domains
-            asked = {domains[name].dataset for name in (cell.definition.domain, cell.definition.over) if name}
+            over = cell.definition.over if isinstance(cell.definition, ScoreCell) else None
+            asked = {domains[name].dataset for name in (cell.definition.domain, over) if name}
             for name in sorted({cell.definition.data, *filter(None, asked)}):
                 found += self.library.documents[self.overlay.stand_ins.get(name, name)].assumptions
         return (*(a for a in page.assumptions if a.key[:2] in used), *found)

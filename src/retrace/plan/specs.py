@@ -13,7 +13,8 @@ from pydantic import BaseModel, RootModel, ValidationError
 from retrace.errors import UserError
 from retrace.files import write_text
 from retrace.plan.identity import run_name
-from retrace.plan.layout import run_folder, split_folder, view_folder
+from retrace.plan.layout import maps_folder, run_folder, split_folder, view_folder
+from retrace.plan.maps import Maps
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run, Split, VideoView, View
 
@@ -28,6 +29,8 @@ def specs(plan: Plan) -> Iterator[tuple[Path, BaseModel]]:
         yield run_folder(run) / "spec.json", run
         for view in plan.views[name].values():
             yield view_folder(run, view) / "view.json", view
+        for maps in plan.maps[name].values():
+            yield maps_folder(run, maps) / "maps.json", maps
 
 
 def write(plan: Plan) -> None:
@@ -53,6 +56,11 @@ def read_run(path: Path) -> Run:
 def read_view(path: Path) -> View | VideoView:
     """Read a view.json. Raises UserError if it is missing or is not one."""
     return _read(_AnyView, path).root
+
+
+def read_maps(path: Path) -> Maps:
+    """Read a maps.json. Raises UserError if it is missing or is not one."""
+    return _read(Maps, path)
 
 
 def weights_of(run: str | None, runs: Path) -> Path | None:

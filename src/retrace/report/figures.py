@@ -1,10 +1,11 @@
-"""Figures: the paper's curves from our runs, or a card that says why there are none."""
+"""Figures: the paper's curves or maps from our runs, or a card that says why there are none."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.style
 import pandas as pd
+from matplotlib.figure import Figure as Drawing
 
 from retrace.errors import UserError
 from retrace.files import atomic, write_text
@@ -12,7 +13,7 @@ from retrace.plan.expand import Cell
 from retrace.plan.layout import FIGURE
 from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
-from retrace.report import rests_on
+from retrace.report import maps, rests_on
 from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
 from retrace.report.points import COLUMNS, measured_points, recorded_points
@@ -29,26 +30,44 @@ def render(plan: Plan, paper: str, key: str) -> None:
         raise UserError(f"{paper}/{key} is a table: `retrace table {paper}/{key}` renders it")
     results = Results(plan.root)
     outcomes = figure_outcomes(plan, results, paper, key)
-    measured = measured_points(plan, outcomes)
-    recorded = recorded_points(plan, results, paper, key)
     title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
+    draw = _maps if figure.draw == "maps" else _curves
     with matplotlib.style.context(STYLE):
-        if measured.empty and recorded.empty:
-            drawing = card(title, why_not_drawn(figure, outcomes))
-        else:
-            from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
-
-            drawing = draw(
-                figure, title, list(captions(plan, figure, outcomes)), measured, recorded, outcomes
-            )
+        drawing, points = draw(plan, results, paper, key, title, outcomes)
         stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
         for suffix, metadata in _NO_DATE.items():
             with atomic(plan.root / f"{stem}{suffix}") as temporary:
                 drawing.savefig(temporary, metadata=metadata)
-    points = pd.DataFrame(
-        [*measured.itertuples(index=False), *recorded.itertuples(index=False)], columns=COLUMNS
-    )
     write_text(plan.root / f"{stem}.csv", points.round(6).to_csv(index=False, lineterminator="\n"))
+
+
+def _curves(
+    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
+) -> tuple[Drawing, pd.DataFrame]:
+    """Return curves, or a card that says why there are none, and the points in them."""
+    figure = plan.papers[paper].figures[key]
+    measured = measured_points(plan, outcomes)
+    recorded = recorded_points(plan, results, paper, key)
+    rows = [*measured.itertuples(index=False), *recorded.itertuples(index=False)]
+    points = pd.DataFrame(rows, columns=COLUMNS)
+    if points.empty:
+        return card(title, why_not_drawn(figure, outcomes)), points
+    from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
+
+    said = list(captions(plan, figure, outcomes))
+    return draw(figure, title, said, measured, recorded, outcomes), points
+
+
+def _maps(
+    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
+) -> tuple[Drawing, pd.DataFrame]:
+    """Return maps over frames, or a card that says why there are none, and the numbers in them."""
+    figure = plan.papers[paper].figures[key]
+    shown = maps.shown_cells(figure, outcomes, results)
+    if not shown:
+        return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=maps.COLUMNS)
+    said = [*captions(plan, figure, outcomes), maps.RULE]
+    return maps.draw(title, said, shown), maps.points(shown)
 
 
 def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[tuple[Cell, Outcome]]:
@@ -70,8 +89,9 @@ def why_not_drawn(figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> str:
 
 
 def captions(plan: Plan, figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> Iterator[str]:
-    """Yield what has to stand with the curves: the scale first, then what is shown and what is missing."""
-    comparable = "" if plan.overlay.comparable else ": not comparable with the paper's curves"
+    """Yield what has to stand with the drawing: the scale first, then what is shown and what is missing."""
+    drawn = "pictures" if figure.draw == "maps" else "curves"
+    comparable = "" if plan.overlay.comparable else f": not comparable with the paper's {drawn}"
     yield f"Scale {plan.scale}{comparable}."
     seeds = sorted({found.n_seeds for _, found in outcomes if found.n_seeds})
     if seeds:

@@ -15,6 +15,7 @@ from retrace.report.results import Results
 CITED = "cited"
 NOT_COUNTED = "not counted yet"
 NO_SCORES = "no scores yet"
+NO_MAPS = "no maps yet"
 _COUNTED: dict[str, tuple[str, float | None]] = {
     "parameters": ("parameters", None),
     "mparams": ("parameters", 1e6),
@@ -25,7 +26,8 @@ _COUNTED: dict[str, tuple[str, float | None]] = {
 
 
 class Outcome(NamedTuple):
-    """`value` stands if and only if `state` is measured. Accuracies are in %, ratios and counts plain.
+    """`value` stands if and only if `state` is measured. Accuracies are in %, ratios and counts plain;
+    of maps it is the number of videos shown.
 
     `low` and `high` bound the 95 % interval, `sd` is over seeds; all three belong to trained cells, `sd`
     to those with two seeds or more. `reason` says why there is no number, or what it lacks.
@@ -75,6 +77,11 @@ def _trained(cell: Cell, results: Results) -> Outcome:
     if failures:
         share = f" ({len(failures)} of {len(cell.runs)} seeds)" if len(cell.runs) > 1 else ""
         return Outcome("failed", f"{failures[0]}{share}")
+    if cell.maps is not None:
+        pictures = results.pictures(cell.runs[0], cell.maps)
+        return (
+            Outcome("not run", NO_MAPS) if pictures is None else Outcome("measured", value=len(pictures.ids))
+        )
     measured = measure(cell, results)
     return Outcome("not run", NO_SCORES) if measured is None else _measured(measured, len(cell.runs))
 

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retrace.errors import UserError
+from retrace.evaluate.pictures import Pictures
 from retrace.evaluate.uncertainty import Bootstrap
-from retrace.plan.layout import COSTS, PUBLISHED, collection_folder, run_folder, view_folder
+from retrace.plan.layout import COSTS, PUBLISHED, answers_of, collection_folder, run_folder
+from retrace.plan.maps import Maps
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import VideoSplit
 
@@ -40,11 +42,19 @@ class Results:
 
         Raises UserError if the file cannot be read, lacks a domain of the view, or names a clip twice.
         """
-        path = view_folder(run, view) / "scores.parquet"
+        path = answers_of(run, view)
         if path not in self._scores:
             exists = (self.root / path).is_file()
             self._scores[path] = _read_scores(self.root / path, set(view.domains)) if exists else None
         return self._scores[path]
+
+    def pictures(self, run: Run, maps: Maps) -> Pictures | None:
+        """Return what `run` does with the videos of `maps`, or None if it was not asked yet.
+
+        Raises UserError if the file cannot be read.
+        """
+        path = self.root / answers_of(run, maps)
+        return Pictures.read(path) if path.is_file() else None
 
     def promised(self, split: Split | VideoSplit) -> int:
         """Return how many clips `split` should have: of videos, what the official annotation lists."""

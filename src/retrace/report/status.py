@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from retrace.plan.expand import Cell
-from retrace.plan.layout import TRAIN_LOG, run_folder, view_folder
+from retrace.plan.layout import TRAIN_LOG, answers_of, run_folder
 from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run
@@ -40,7 +40,7 @@ def progress(plan: Plan, results: Results, name: str) -> Progress:
     run = plan.runs[name]
     folder = plan.root / run_folder(run)
     views = plan.views[name].values()
-    scored = sum((plan.root / view_folder(run, view) / "scores.parquet").is_file() for view in views)
+    scored = sum((plan.root / answers_of(run, view)).is_file() for view in views)
     failure = results.failure(run)
     records = _log(folder / "log.jsonl")
     state: State = "waiting"
@@ -125,5 +125,6 @@ def _items(plan: Plan, results: Results) -> Iterator[str]:
 def _is_done(cell: Cell, plan: Plan, results: Results) -> bool:
     if isinstance(cell.definition, CostCell):
         return outcome(cell, results).state == "measured"
-    assert cell.view is not None
-    return all((plan.root / view_folder(run, cell.view) / "scores.parquet").is_file() for run in cell.runs)
+    asked = cell.maps or cell.view
+    assert asked is not None
+    return all((plan.root / answers_of(run, asked)).is_file() for run in cell.runs)

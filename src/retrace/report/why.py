@@ -7,7 +7,7 @@ from typing import Any
 from retrace.errors import UserError
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
-from retrace.plan.layout import COSTS, TRAIN_LOG, run_folder, view_folder
+from retrace.plan.layout import COSTS, TRAIN_LOG, answers_of, run_folder
 from retrace.plan.page import Column, CostCell, Figure, Item, Quoted, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Run
@@ -127,13 +127,15 @@ def _making(plan: Plan, cell: Cell, found: Outcome) -> Iterator[str]:
 
 def _run(plan: Plan, cell: Cell, run: Run, value: float | None, results: Results) -> Iterator[str]:
     folder = run_folder(run)
-    assert cell.view is not None
-    got = "no scores yet" if value is None else f"{value:.4g}"
+    asked = cell.maps or cell.view
+    assert asked is not None
+    none = "" if cell.maps else "no scores yet"
+    got = none if value is None else f"{value:.4g}"
     yield f"seed {run.seed:<5} {got}"
     if failure := results.failure(run):
         yield f"           failed: {failure}"
     yield f"           {folder / 'spec.json'}"
-    yield f"           {view_folder(run, cell.view) / 'scores.parquet'}"
+    yield f"           {answers_of(run, asked)}"
     train = results.of_run(run, "train.json")
     if train is not None:
         yield f"           {train.get('epochs', '?')} epochs, kept number {train.get('kept_epoch', '?')}"

@@ -7,7 +7,7 @@ from retrace.report.verdict import Verdict, quoted
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-_UNITS = {"top1": "%", "top5": "%", "mean_class": "%", "ratio": "ratio"}
+_UNITS = {"top1": "%", "top5": "%", "mean_class": "%", "ratio": "ratio", "map": "videos"}
 _DECIMALS = {"%": 1, "ratio": 3, "gmacs": 2, "fraction": 2}
 _ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
