@@ -1,10 +1,7 @@
 """Weights of image ViTs and of released TimeSformers: against timm's own ViT and the published names."""
 
-import pickle
-
 import pytest
 import torch
-from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -14,7 +11,6 @@ from retrace.errors import UserError
 from retrace.models.vit_weights import (
     from_image_vit,
     from_released,
-    read_checkpoint,
     resize_positions,
     resize_times,
 )
@@ -171,42 +167,3 @@ def test_times_are_the_nearest_of_the_table(frames):
     table_1TD = torch.randn(1, 8, 3)
     nearest = [t * 8 // frames for t in range(frames)]
     assert torch.equal(resize_times(table_1TD, frames), table_1TD[:, nearest])
-
-
-def test_checkpoints_are_read_from_safetensors_and_from_torch(tmp_path):
-    weights = released()
-    save_file(weights, tmp_path / "plain.safetensors")
-    torch.save(weights, tmp_path / "plain.pt")
-    torch.save({"epoch": 3, "cfg": "MODEL: x", "model_state": weights}, tmp_path / "released.pyth")
-    for name in ("plain.safetensors", "plain.pt", "released.pyth"):
-        found = read_checkpoint(tmp_path / name)
-        assert found.keys() == weights.keys()
-        assert all(torch.equal(found[key], weights[key]) for key in weights)
-
-
-class Trap:
-    """Something that makes a file when it is unpickled."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return open, (self.path, "w")
-
-
-def test_a_checkpoint_never_runs_code(tmp_path):
-    bait = tmp_path / "bait"
-    torch.save({"model_state": {"cls_token": Trap(str(bait))}}, tmp_path / "trap.pyth")
-    (tmp_path / "trap.pt").write_bytes(pickle.dumps(Trap(str(bait)), protocol=2))
-    for name in ("trap.pyth", "trap.pt"):
-        with pytest.raises(UserError, match="safe to load"):
-            read_checkpoint(tmp_path / name)
-    assert not bait.exists()
-
-
-def test_files_that_hold_no_weights_are_refused(tmp_path):
-    torch.save([1, 2], tmp_path / "list.pt")
-    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    for name, message in (("list.pt", "no state dict"), ("broken.safetensors", "read"), ("no.pt", "No such")):
-        with pytest.raises(UserError, match=message):
-            read_checkpoint(tmp_path / name)

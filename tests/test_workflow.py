@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from pages import ENVIRONMENT, RAC, ROOT, copy_pages, edit
+from retrace.plan import layout
+from retrace.plan.expand import merge
 from retrace.plan.plan import Plan
 
 KEPT = {"tables": ("table-1", "table-8"), "figures": ("figure-2", "figure-3", "figure-4")}
@@ -131,6 +133,27 @@ def test_a_second_run_does_nothing(done):
 
 def test_digits_that_lie_elsewhere_make_nothing_anew(done):
     assert jobs(snakemake(done, "--dry-run", "--config", "mnist=else where/{mnist}")) == {}
+
+
+def test_released_weights_beside_a_run_are_asked_for_its_tables_and_train_nothing(done, page):
+    def of_figure_2(page: dict) -> None:
+        figure = page["figures"]["figure-2"]
+        axes = [figure[axis][0]["cell"] for axis in ("panels", "series", "x")]
+        table = {key: figure[key] for key in ("number", "title", "place")} | {"header": "Model"}
+        table["cell"] = merge(figure["cell"], *axes)
+        table["columns"] = [{"key": "top1", "label": "Accuracy", "unit": "%"}]
+        table["rows"] = [{"key": "cnn3d", "label": "3D CNN", "published": [None]}]
+        page["tables"]["table-8"] = table
+
+    page(of_figure_2)
+    cell = Plan(done, "tiny").cells("rac", "table-8")[0]
+    weights = done / layout.imported_folder(cell.runs[0]) / "weights.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"nobody looks before they are asked")
+    output = snakemake(done, "--dry-run")
+    shutil.rmtree(weights.parent)
+    changed_page = {"ledger": 1}
+    assert jobs(output) == {"score_imported": 1, "table": 1, "page": 1} | changed_page
 
 
 def test_a_deleted_figure_is_the_only_one_drawn_again(done, tmp_path):

@@ -46,6 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     verb("train", do.train, "train one run, or go on where it stopped", _spec("spec.json"), _scale, _minutes)
     verb("score", do.score, "ask a trained run one view", _spec("view.json"), _scale)
     verb("maps", do.maps, "show a trained run some videos, for a figure of maps", _spec("maps.json"), _scale)
+    verb(
+        "import-weights",
+        do.import_weights,
+        "put weights that others released beside a run, to be scored as it is",
+        _release,
+        _spec("spec.json"),
+        _scale,
+    )
     verb("cost", do.cost, "count parameters and multiply-adds of one paper's models", _paper)
     verb("table", do.table, "render one table", _item, _scale)
     verb("figure", do.figure, "draw one figure", _item, _scale)
@@ -91,6 +99,12 @@ def _spec(name: str) -> Add:
         parser.add_argument("--spec", type=Path, required=True, help=f"the {name}; results land beside it")
 
     return add
+
+
+def _release(parser: argparse.ArgumentParser) -> None:
+    help_ = "whose they are, e.g. ibm; an unknown name lists them all"
+    parser.add_argument("--from", dest="release", metavar="RELEASE", required=True, help=help_)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the checkpoint: safetensors, or of torch")
 
 
 def _mnist(parser: argparse.ArgumentParser) -> None:

@@ -85,10 +85,20 @@ def train(options: argparse.Namespace) -> None:
 
 def score(options: argparse.Namespace) -> None:
     from retrace.evaluate.score import score
+    from retrace.plan.layout import IMPORTED
     from retrace.plan.specs import read_run, read_view
 
     folder = _written(options).parents[2]
-    score(read_run(folder / "spec.json"), folder, read_view(options.spec), options.spec.parent)
+    of_run = folder.parent if folder.name == Path(IMPORTED).name else folder
+    score(read_run(of_run / "spec.json"), folder, read_view(options.spec), options.spec.parent)
+
+
+def import_weights(options: argparse.Namespace) -> None:
+    from retrace.evaluate.imported import import_weights
+    from retrace.plan.specs import read_run
+
+    run = read_run(_written(options))
+    print("\n".join(import_weights(run, options.spec.parent, options.release, options.file)))
 
 
 def maps(options: argparse.Namespace) -> None:

@@ -45,6 +45,30 @@ rule maps:
         f"python -m retrace maps --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
 
 
+rule score_imported:
+    """Ask weights that others released, put beside a run by `retrace import-weights`, one view of that run."""
+    input:
+        weights=f"{layout.IMPORTED}/weights.safetensors",
+        clips=asked_clips,
+    output:
+        scores=f"{layout.IMPORTED_VIEW}/scores.parquet",
+        metrics=f"{layout.IMPORTED_VIEW}/metrics.json",
+    log:
+        "results/logs/score/{dataset}/{run}/imported-{view}.log",
+    benchmark:
+        "results/logs/score/{dataset}/{run}/imported-{view}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        spec=f"{layout.IMPORTED_VIEW}/view.json",
+    shell:
+        f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
+
+
 rule cost:
     """Count parameters and multiply-adds of one paper's models at the paper's own sizes."""
     output:

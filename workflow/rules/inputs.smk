@@ -1,5 +1,6 @@
 # What a rule needs, answered by the plan.
 from retrace.plan.page import CostCell
+from retrace.plan.specs import has_imported
 
 
 def clips_of(splits):
@@ -34,13 +35,22 @@ def answers_of(cells):
     return sorted({str(layout.answers_of(*one)) for one in asked})
 
 
+def imported_scores(items):
+    """The scores of released weights for cells of tables whose runs somebody has put such weights beside."""
+    cells = [
+        cell for paper, key in items if key in PLAN.papers[paper].tables for cell in PLAN.cells(paper, key)
+    ]
+    asked = [(run, cell.view) for cell in cells for run in cell.runs if has_imported(ROOT, run)]
+    return sorted({f"{layout.view_folder(*pair, imported=True)}/scores.parquet" for pair in asked})
+
+
 def item_inputs(paper, key):
     """What one table or figure is rendered from: scores, maps, costs and the numbers on record."""
     cells = PLAN.cells(paper, key)
     costs = (
         [layout.COSTS.format(paper=paper)] if any(isinstance(c.definition, CostCell) for c in cells) else []
     )
-    return [*answers_of(cells), *costs, *on_record(paper)]
+    return [*answers_of(cells), *imported_scores([(paper, key)]), *costs, *on_record(paper)]
 
 
 def on_record(paper):
@@ -77,7 +87,9 @@ def all_items():
 
 
 def existing_answers(wildcards):
-    return [path for path in answers_of(PLAN.all_cells()) if Path(path).exists()]
+    """The scores and maps there are, and scores of released weights: these cost no training."""
+    ours = [path for path in answers_of(PLAN.all_cells()) if Path(path).exists()]
+    return ours + imported_scores(all_items())
 
 
 def contact_sheets(wildcards):

@@ -11,10 +11,12 @@ from torch import nn
 
 from retrace.data.feed import ClipFeed, Feed, testing
 from retrace.errors import UserError
+from retrace.evaluate.imported import mark
 from retrace.evaluate.metrics import mean_class_accuracy, top_k
 from retrace.files import atomic, write_text
 from retrace.models import registry
 from retrace.plan.identity import digest
+from retrace.plan.layout import IMPORTED
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import VideoSplit
 from retrace.train.device import answer, loader_workers, prepare_device
@@ -23,7 +25,9 @@ from retrace.train.weights import load_into, read_weights
 
 
 def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
-    """Ask the model trained in `folder` about every domain of `view`; write its answers into `out`.
+    """Ask the model whose weights are in `folder` about every domain of `view`; write its answers into `out`.
+
+    The weights are those of `run`, or imported in their place, in a folder so called.
 
     ``scores.parquet``: domain, id, label, logit_0 .. logit_{K-1} (float32), sorted by domain and id.
     ``metrics.json``: per domain n, top1, top5 (of at most K classes) and mean_class, as shares.
@@ -66,8 +70,9 @@ def load_trained(run: Run, path: Path) -> nn.Module:
     Raises UserError where they are not its own.
     """
     weights, origin = read_weights(path)
-    if origin.run != digest(run):
-        raise UserError(f"{path} holds the weights of run {origin.run}, expected {digest(run)}.")
+    owner = mark(run) if path.parent.name == Path(IMPORTED).name else digest(run)
+    if origin.run != owner:
+        raise UserError(f"{path} holds the weights of run {origin.run}, expected {owner}.")
     task = run.task
     if origin.classes != task.classes:
         raise UserError(f"{path} was trained on the classes {origin.classes}, the view has {task.classes}.")

@@ -5,15 +5,11 @@ A classifier of another size, or none, is left as `fresh` has it.
 """
 
 import math
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from retrace.errors import UserError
@@ -46,26 +42,6 @@ def from_released(released: Weights, fresh: Weights, resize: Resize = "bicubic")
     Raises UserError if names or shapes do not fit.
     """
     return _fitted({name.removeprefix("model."): t for name, t in released.items()}, fresh, resize)
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in `path`: safetensors, or a file of torch with tensors and plain values only.
-
-    The authors keep theirs under "model_state". Raises UserError if the file is missing, damaged, or could
-    run code when loaded.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} is not a file of weights that is safe to load: {error}") from error
-    weights = found.get("model_state", found) if isinstance(found, dict) else found
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise UserError(f"{path} has no state dict: expected names with tensors, or such below 'model_state'")
-    return dict(weights)
 
 
 def resize_positions(table_1SD: Tensor, grid: int, resize: Resize = "bicubic") -> Tensor:

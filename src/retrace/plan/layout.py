@@ -22,6 +22,9 @@ COLLECTION_FILES = ("videos.parquet", "audit.json", SHEET)
 RUN = f"{RESULTS}/runs/{{dataset}}/{{run}}"
 VIEW = f"{RUN}/views/{{view}}"
 MAPS = f"{RUN}/maps/{{maps}}"
+IMPORTED = f"{RUN}/imported"
+IMPORTED_VIEW = f"{IMPORTED}/views/{{view}}"
+IMPORT = "import.json"
 TRAIN_LOG = f"{RESULTS}/logs/train/{{dataset}}/{{run}}.log"
 COSTS = f"{RESULTS}/costs/{{paper}}.json"
 PAGE = f"{RESULTS}/{{scale}}"
@@ -77,9 +80,15 @@ def run_folder(run: Run) -> Path:
     return Path(RUN.format(dataset=run.train.dataset, run=run_name(run)))
 
 
-def view_folder(run: Run, view: View | VideoView) -> Path:
-    """Return the folder of what `run` answered to `view`."""
-    return Path(VIEW.format(dataset=run.train.dataset, run=run_name(run), view=view_name(view)))
+def imported_folder(run: Run) -> Path:
+    """Return the folder of weights that others trained and that stand in the place of those of `run`."""
+    return Path(IMPORTED.format(dataset=run.train.dataset, run=run_name(run)))
+
+
+def view_folder(run: Run, view: View | VideoView, *, imported: bool = False) -> Path:
+    """Return the folder of what `run`, or the weights imported in its place, answered to `view`."""
+    template = IMPORTED_VIEW if imported else VIEW
+    return Path(template.format(dataset=run.train.dataset, run=run_name(run), view=view_name(view)))
 
 
 def maps_folder(run: Run, maps: Maps) -> Path:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from retrace.errors import UserError
 from retrace.files import write_text
 from retrace.plan.identity import run_name
-from retrace.plan.layout import maps_folder, run_folder, split_folder, view_folder
+from retrace.plan.layout import imported_folder, maps_folder, run_folder, split_folder, view_folder
 from retrace.plan.maps import Maps
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run, Split, VideoView, View
@@ -29,6 +29,8 @@ def specs(plan: Plan) -> Iterator[tuple[Path, BaseModel]]:
         yield run_folder(run) / "spec.json", run
         for view in plan.views[name].values():
             yield view_folder(run, view) / "view.json", view
+            if has_imported(plan.root, run):
+                yield view_folder(run, view, imported=True) / "view.json", view
         for maps in plan.maps[name].values():
             yield maps_folder(run, maps) / "maps.json", maps
 
@@ -38,6 +40,11 @@ def write(plan: Plan) -> None:
     for path, spec in specs(plan):
         if not (plan.root / path).exists():
             write_text(plan.root / path, json.dumps(spec.model_dump(mode="json"), indent=1) + "\n")
+
+
+def has_imported(root: Path, run: Run) -> bool:
+    """Tell whether somebody has put weights of others in the place of those of `run`."""
+    return (root / imported_folder(run) / "weights.safetensors").is_file()
 
 
 def read_split(path: Path) -> Split:

@@ -51,14 +51,19 @@ class _Asked(NamedTuple):
         return self._replace(hits_SN=self.hits_SN / accuracy_S[:, None])
 
 
-def measure(cell: Cell, results: Results) -> Measured | None:
+def measure(cell: Cell, results: Results, *, imported: bool = False) -> Measured | None:
     """Return the number of a trained cell from the scores there are, or None while there are none.
 
+    `imported`: from the scores of weights that others trained and that stand in the place of the runs'.
     Raises UserError if scores cannot be used: unreadable, without a common clip, or a ratio to 0.
     """
     definition, view = cell.definition, cell.view
     assert isinstance(definition, ScoreCell) and view is not None
-    found = [(run, scores) for run in cell.runs if (scores := results.scores(run, view)) is not None]
+    found = [
+        (run, scores)
+        for run in cell.runs
+        if (scores := results.scores(run, view, imported=imported)) is not None
+    ]
     if not found:
         return None
     runs, metric = tuple(run for run, _ in found), _METRICS[definition.measure]

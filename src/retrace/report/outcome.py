@@ -57,6 +57,18 @@ def outcome(cell: Cell, results: Results) -> Outcome:
         return Outcome("failed", str(error))
 
 
+def of_imported(cell: Cell, results: Results) -> Outcome | None:
+    """Return what became of `cell` with the weights that others trained for it, or None if it has none."""
+    planned = sum(results.imported(run) is not None for run in cell.runs)
+    if not planned or cell.view is None:
+        return None
+    try:
+        measured = measure(cell, results, imported=True)
+    except UserError as error:
+        return Outcome("failed", str(error))
+    return Outcome("not run", NO_SCORES) if measured is None else _measured(measured, planned)
+
+
 def run_label(run: Run) -> str:
     """Return `<dataset>/<run name>`, the name of a run in tables."""
     folder = run_folder(run)

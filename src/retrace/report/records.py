@@ -7,19 +7,28 @@ from typing import Any, NamedTuple
 from retrace.plan.expand import Cell
 from retrace.plan.page import Column, Quoted, Row, Table
 from retrace.plan.plan import Plan
-from retrace.report.outcome import Outcome, outcome, run_label
+from retrace.report.outcome import Outcome, of_imported, outcome, run_label
 from retrace.report.results import Results
 from retrace.report.verdict import WORDS, Verdict, quoted, verdict
 
 
+class Imported(NamedTuple):
+    """A number from weights that others trained, in our evaluation: `source` is whose they are."""
+
+    source: str
+    outcome: Outcome
+    verdict: Verdict
+
+
 class Record(NamedTuple):
-    """One cell of a table."""
+    """One cell of a table. `imported` stands beside ours where somebody has imported weights for it."""
 
     row: Row
     column: Column
     cell: Cell
     outcome: Outcome
     verdict: Verdict
+    imported: Imported | None
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader has to know to read this cell right."""
@@ -27,12 +36,14 @@ class Record(NamedTuple):
             yield self.outcome.reason
         if isinstance(self.cell.published, Quoted):
             yield self.cell.published.why
+        if self.imported and self.imported.outcome.reason:
+            yield f"{self.imported.source}: {self.imported.outcome.reason}"
 
     def tidy(self) -> dict[str, Any]:
         """Return the cell as one line of a tidy table."""
         printed = quoted(self.cell.published)
         found = self.outcome
-        return {
+        line = {
             "row": self.row.key,
             "column": self.column.key,
             "unit": self.column.unit,
@@ -49,6 +60,16 @@ class Record(NamedTuple):
             "reason": found.reason or None,
             "runs": " ".join(run_label(run) for run in self.cell.runs) or None,
         }
+        if self.imported is not None:
+            theirs = self.imported.outcome
+            line |= {
+                "imported": _rounded(theirs.value),
+                "imported_ci_low": _rounded(theirs.low),
+                "imported_ci_high": _rounded(theirs.high),
+                "imported_verdict": self.imported.verdict.short,
+                "imported_from": self.imported.source,
+            }
+        return line
 
 
 def table_records(plan: Plan, results: Results, paper: str, key: str) -> list[list[Record]]:
@@ -68,10 +89,14 @@ def tally(records: Iterable[Record]) -> dict[str, int]:
 
 
 def _record(plan: Plan, results: Results, row: Row, column: Column, cell: Cell) -> Record:
-    found = outcome(cell, results)
-    return Record(
-        row, column, cell, found, verdict(cell.published, found, column, comparable=plan.overlay.comparable)
-    )
+    def judged(found: Outcome) -> Verdict:
+        return verdict(cell.published, found, column, comparable=plan.overlay.comparable)
+
+    found, theirs = outcome(cell, results), of_imported(cell, results)
+    imported = None
+    if theirs is not None:
+        imported = Imported(", ".join(results.sources(cell.runs)), theirs, judged(theirs))
+    return Record(row, column, cell, found, judged(found), imported)
 
 
 def _rounded(value: float | int | None) -> float | int | None:

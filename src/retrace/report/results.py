@@ -1,6 +1,7 @@
 """What is on disk under a plan's root: scores, failures, costs and accepted numbers. Missing is a value."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,16 @@ import pyarrow.parquet as pq
 from retrace.errors import UserError
 from retrace.evaluate.pictures import Pictures
 from retrace.evaluate.uncertainty import Bootstrap
-from retrace.plan.layout import COSTS, PUBLISHED, answers_of, collection_folder, run_folder
+from retrace.plan.layout import (
+    COSTS,
+    IMPORT,
+    PUBLISHED,
+    answers_of,
+    collection_folder,
+    imported_folder,
+    run_folder,
+    view_folder,
+)
 from retrace.plan.maps import Maps
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import VideoSplit
@@ -37,12 +47,16 @@ class Results:
         self.bootstrap = Bootstrap(_RESAMPLES, seed=0)
         self._scores: dict[Path, dict[str, Answers] | None] = {}
 
-    def scores(self, run: Run, view: View | VideoView) -> dict[str, Answers] | None:
+    def scores(
+        self, run: Run, view: View | VideoView, *, imported: bool = False
+    ) -> dict[str, Answers] | None:
         """Return what `run` answered to `view`, by domain, or None if there are no scores yet.
+
+        `imported`: what the weights of others did that stand in the place of the run's.
 
         Raises UserError if the file cannot be read, lacks a domain of the view, or names a clip twice.
         """
-        path = answers_of(run, view)
+        path = view_folder(run, view, imported=imported) / "scores.parquet"
         if path not in self._scores:
             exists = (self.root / path).is_file()
             self._scores[path] = _read_scores(self.root / path, set(view.domains)) if exists else None
@@ -75,6 +89,15 @@ class Results:
     def of_run(self, run: Run, name: str) -> dict[str, Any] | None:
         """Return the content of a JSON file in the folder of `run`, or None if there is none."""
         return read_json(self.root / run_folder(run) / name)
+
+    def imported(self, run: Run) -> dict[str, Any] | None:
+        """Return what is known of weights that others trained in the place of `run`, or None without any."""
+        return read_json(self.root / imported_folder(run) / IMPORT)
+
+    def sources(self, runs: Iterable[Run]) -> list[str]:
+        """Return whose weights have been imported in the place of `runs`, each source once."""
+        told = [found for run in runs if (found := self.imported(run)) is not None]
+        return sorted({str(found.get("source", "unknown source")) for found in told})
 
     def costs(self, paper: str) -> dict[str, Any]:
         """Return the counted costs of `paper` by digest; empty while nothing is counted."""

@@ -46,6 +46,9 @@ def remarks(plan: Plan, table: Table, records: list[list[Record]]) -> Iterator[s
     cells = [record.cell for row in records for record in row]
     trained = any(cell.runs for cell in cells)
     yield f"{LEGEND} {LEGEND_TRAINED}" if trained else LEGEND
+    sources = sorted({record.imported.source for row in records for record in row if record.imported})
+    if sources:
+        yield f"Theirs: the released weights of {', '.join(sources)}, not trained here, in our evaluation."
     if unit := common_unit(table):
         yield f"Unit of all cells: {unit}."
     yield wording.scale_line(plan) if trained else _no_training(plan, any(map(rests_on.active, cells)))
@@ -100,7 +103,18 @@ def _cell(record: Record, style: Style) -> str:
     published = wording.published(record.cell, column.unit, column.decimals)
     verdict = wording.verdict(record.verdict, column.unit, column.decimals)
     verdict = style.strong(style.escape(verdict)) if record.verdict.strikes else style.escape(verdict)
-    return f"{ours} ({style.escape(published)}) {verdict}"
+    text = f"{ours} ({style.escape(published)}) {verdict}"
+    return text if record.imported is None else f"{text}; {theirs(record, style.escape)}"
+
+
+def theirs(record: Record, escape: Callable[[str], str] = str) -> str:
+    """Return the number from imported weights, or why there is none; nothing where there are no weights."""
+    if record.imported is None:
+        return ""
+    _, found, verdict = record.imported
+    number = wording.ours(found, record.column.unit, record.column.decimals)
+    said = wording.verdict(verdict, record.column.unit, record.column.decimals)
+    return f"theirs {number} {escape(said)}"
 
 
 def _markdown(plan: Plan, paper: str, table: Table, records: list[list[Record]]) -> str:

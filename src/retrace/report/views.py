@@ -47,6 +47,8 @@ class CellView(NamedTuple):
     published: str
     verdict: Verdict
     said: str
+    theirs: str
+    """The number from weights that others released; empty where none are imported."""
     notes: list[int]
     making: list[tuple[str, str]]
     why: str
@@ -224,7 +226,8 @@ def image(path: Path) -> Image | None:
 
 def _of_record(plan: Plan, record: Record, notes: Footnotes) -> CellView:
     marks = notes.marks(record.notes())
-    return _view(plan, record.cell, record.outcome, record.verdict, record.column, marks)
+    seen = _view(plan, record.cell, record.outcome, record.verdict, record.column, marks)
+    return seen._replace(theirs=tables.theirs(record))
 
 
 def _of_point(plan: Plan, cell: Cell, found: Outcome) -> CellView:
@@ -245,6 +248,7 @@ def _view(
         wording.published(cell, unit, decimals),
         decided,
         wording.verdict(decided, unit, decimals),
+        "",
         notes,
         list(_making(cell, found)),
         _why(plan, cell),

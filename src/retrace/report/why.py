@@ -7,14 +7,14 @@ from typing import Any
 from retrace.errors import UserError
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
-from retrace.plan.layout import COSTS, TRAIN_LOG, answers_of, run_folder
+from retrace.plan.layout import COSTS, TRAIN_LOG, answers_of, run_folder, view_folder
 from retrace.plan.page import Column, CostCell, Figure, Item, Quoted, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Run
 from retrace.plan.strict import nearest
 from retrace.report import rests_on, wording
 from retrace.report.claims import decide, in_words
-from retrace.report.outcome import Outcome, outcome
+from retrace.report.outcome import Outcome, of_imported, outcome
 from retrace.report.results import Results
 from retrace.report.verdict import verdict
 
@@ -91,12 +91,32 @@ def _cell(plan: Plan, item: Table | Figure, cell: Cell, chosen: dict[str, Item])
     yield f"ours       {wording.ours(found, unit, decimals)}{_unit(unit)}{_spread(found, unit, decimals)}"
     reason = f": {found.reason}" if found.reason else ""
     yield f"verdict    {wording.verdict(decided, unit, decimals)}{reason}"
+    yield from _imported(plan, cell, column, unit, decimals)
     notes = [entry.note for entry in chosen.values() if entry.note]
     yield from (f"note       {note}" for note in notes)
     yield ""
     yield from _making(plan, cell, found)
     yield f"remake     snakemake {target(place.paper, place.item)} --config scale={plan.scale}"
     yield from _rests(plan, cell)
+
+
+def _imported(
+    plan: Plan, cell: Cell, column: Column | None, unit: str, decimals: int | None
+) -> Iterator[str]:
+    """Yield what weights that others released score in the place of the cell's runs, and what they are."""
+    results = Results(plan.root)
+    found = of_imported(cell, results)
+    if found is None:
+        return
+    decided = verdict(cell.published, found, column, comparable=plan.overlay.comparable)
+    reason = f": {found.reason}" if found.reason else ""
+    yield f"theirs     {wording.ours(found, unit, decimals)}{_unit(unit)}{_spread(found, unit, decimals)}"
+    yield f"           {wording.verdict(decided, unit, decimals)}{reason}; not trained here"
+    for run in cell.runs:
+        if (told := results.imported(run)) is not None:
+            assert cell.view is not None
+            yield f"           {told.get('file')} of {told.get('source')}, SHA-256 {told.get('sha256')}"
+            yield f"           {view_folder(run, cell.view, imported=True) / 'scores.parquet'}"
 
 
 def _unit(unit: str) -> str:
