@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from retrace.data.synthetic.digits import load_digits, load_labels
-from retrace.data.synthetic.sync_draws import CLASSES, FRAMES, STAMP
+from retrace.data.synthetic.sync_draws import FRAMES, STAMP, class_names
 from retrace.data.synthetic.sync_mnist import generate, walks
 from retrace.data.synthetic.sync_render import Stamps
 from retrace.plan.spec import Split, SyncMnist
@@ -85,7 +85,15 @@ def cpu_seconds(work: Callable[[], object], repeats: int) -> float:
 
 def dataset(count: int, clips: int) -> Split:
     generator = SyncMnist(
-        kind="sync_mnist", digits="mnist", count=count, canvas=100, step=10, ink=10, unpaired=92, seed=0
+        kind="sync_mnist",
+        digits="mnist",
+        kinds=10,
+        count=count,
+        canvas=100,
+        step=10,
+        ink=10,
+        unpaired=92,
+        seed=0,
     )
     return Split(
         dataset="benchmark",
@@ -95,7 +103,7 @@ def dataset(count: int, clips: int) -> Split:
         frames=FRAMES,
         side=SIDE,
         channels=1,
-        classes=CLASSES,
+        classes=class_names(generator.kinds),
         generator=generator,
     )
 

@@ -7,10 +7,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 import shapes
 from retrace.data.make import make_split
-from retrace.data.synthetic.sync_draws import CLASSES, draw, label_of
+from retrace.data.synthetic.sync_draws import class_names, draw, label_of, no_pair
 from retrace.data.synthetic.sync_mnist import generate, walks
 from retrace.data.synthetic.sync_paths import paths_figure
 from retrace.data.synthetic.sync_render import Stamps
@@ -18,12 +19,22 @@ from retrace.errors import UserError
 from retrace.plan.spec import Split, SyncMnist
 
 HIGH, STEP = 71, 10
-NO_PAIR = 45
+CLASSES, NO_PAIR = class_names(10), 45
+
+
+STANDARD = {
+    "digits": "scikit-learn",
+    "kinds": 10,
+    "canvas": 100,
+    "step": STEP,
+    "ink": 10,
+    "unpaired": 92,
+    "seed": 4,
+}
 
 
 def dataset(count=5, clips=100, *, split="test", frames=10, side=64, channels=1, classes=CLASSES, **rules):
-    standard = {"digits": "scikit-learn", "canvas": 100, "step": STEP, "ink": 10, "unpaired": 92, "seed": 4}
-    generator = SyncMnist(kind="sync_mnist", count=count, **(standard | rules))
+    generator = SyncMnist(kind="sync_mnist", count=count, **(STANDARD | rules))
     return Split(
         dataset="sync",
         version=1,
@@ -75,7 +86,29 @@ def test_labels_are_the_authors_table():
     assert np.array_equal(labels, label_of(*pairs[:, ::-1].T))
     assert np.bincount(labels).tolist() == [2] * 45
     assert [CLASSES[label] for label in labels] == [f"{min(pair)}-{max(pair)}" for pair in pairs]
-    assert (len(CLASSES), CLASSES[NO_PAIR]) == (46, "none")
+    assert (len(CLASSES), CLASSES[NO_PAIR], no_pair(10)) == (46, "none", NO_PAIR)
+
+
+def test_with_fewer_kinds_of_digits_the_same_pairs_have_the_same_labels():
+    labels = uneven_labels()
+    generator = dataset(3, kinds=4).generator
+    draws = draw(generator, "train", 0, 20_000, labels)
+    digits = labels[draws.image_ND].astype(int)
+    assert np.array_equal(draws.image_ND[:, 0], np.resize(np.flatnonzero(labels < 4), 20_000))
+    assert set(np.unique(digits)) == {0, 1, 2, 3}
+    assert (np.diff(np.sort(digits, axis=1), axis=1) > 0).all()
+    paired = draws.label_N != no_pair(4)
+    assert np.array_equal(draws.label_N[paired], label_of(*digits[paired, :2].T))
+    assert class_names(4) == (*CLASSES[: no_pair(4)], "none")
+    images = np.bincount(draws.image_ND[:, 1], minlength=len(labels))
+    p = np.bincount(labels, minlength=4)[:4] / (labels < 4).sum()
+    expected = 20_000 * ((1 - p) / 3 / p / (labels < 4).sum())[np.minimum(labels, 3)] * (labels < 4)
+    assert chi_square(images, expected) < 5
+
+
+def test_a_video_needs_as_many_kinds_as_digits():
+    with pytest.raises(ValidationError, match="3 different digits needs as many kinds"):
+        dataset(3, kinds=2)
 
 
 def test_a_video_begins_with_its_own_image_and_has_different_digits(many):
@@ -286,6 +319,8 @@ def test_a_split_is_made_with_its_audit_and_pictures_that_stay_small(tmp_path):
         assert sheet.height < 3000
     with Image.open(tmp_path / "preview.gif") as animation:
         assert animation.width < 1000
+    make_split(made.model_copy(update={"clips": 70}), tmp_path / "less", None)
+    assert np.array_equal(np.load(tmp_path / "less" / "clips.npy"), clips[:70])
 
 
 def test_the_figure_has_green_paths_for_a_pair_and_red_ones_for_the_others(stamps):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +68,32 @@ def _digits(split: Split, mnist_folder: Path | None) -> Digits:
     return load_digits(generator.digits, split.split, mnist_folder)
 
 
+# Files are written and read, not mapped: pages of a mapped file count as memory of the process, and the
+# full SyncMNIST has 25 GB.
+
+
 def _write_clips(split: Split, path: Path, digits: Digits) -> np.ndarray:
     """Fill `path` chunk by chunk and return all labels."""
     shape = (split.clips, split.frames, split.side, split.side)
-    clips = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     labels = np.empty(split.clips, np.int64)
-    for start in range(0, split.clips, _CHUNK):
-        stop = min(start + _CHUNK, split.clips)
-        clips[start:stop], labels[start:stop] = generate(split, start, stop, digits)
-    clips.flush()
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, split.clips, _CHUNK):
+            stop = min(start + _CHUNK, split.clips)
+            clips, labels[start:stop] = generate(split, start, stop, digits)
+            file.write(np.ascontiguousarray(clips).data)
     return labels
+
+
+def _read_clips(path: Path) -> Iterator[np.ndarray]:
+    """Yield the clips in `path` chunk by chunk, uint8 (n, T, H, W)."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        (clips, *shape), _, dtype = np.lib.format.read_array_header_1_0(file)
+        for start in range(0, clips, _CHUNK):
+            count = min(_CHUNK, clips - start)
+            yield np.fromfile(file, dtype, count * math.prod(shape)).reshape(count, *shape)
 
 
 def _manifest(split: Split, labels: np.ndarray) -> pd.DataFrame:
@@ -92,10 +110,8 @@ def _manifest(split: Split, labels: np.ndarray) -> pd.DataFrame:
 
 def _audit(split: Split, path: Path, labels: np.ndarray, digits: Digits) -> dict:
     """Describe the file that was written, read back chunk by chunk."""
-    clips = np.load(path, mmap_mode="r")
     blank = grey = 0
-    for start in range(0, split.clips, _CHUNK):
-        chunk = clips[start : start + _CHUNK]
+    for chunk in _read_clips(path):
         blank += int((chunk.max(axis=(2, 3)) == chunk.min(axis=(2, 3))).sum())
         grey += int(chunk.sum(dtype=np.int64))
     counts = np.bincount(labels, minlength=len(split.classes)).tolist()
@@ -108,7 +124,7 @@ def _audit(split: Split, path: Path, labels: np.ndarray, digits: Digits) -> dict
         "clips": split.clips,
         "class_counts": dict(zip(split.classes, counts, strict=True)),
         "blank_frame_share": blank / (split.clips * split.frames),
-        "mean_grey": grey / clips.size,
+        "mean_grey": grey / (split.clips * split.frames * split.side**2),
         "digits": None if digits is None else {"source": split.generator.digits, "images": len(digits)},
         "sha256": sha256,
     }

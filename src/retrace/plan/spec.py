@@ -32,12 +32,19 @@ class SyncMnist(Strict):
 
     kind: Literal["sync_mnist"]
     digits: Literal["mnist", "scikit-learn"] = Field(description="where digits come from")
+    kinds: Annotated[int, Field(ge=2, le=10)] = Field(description="the digits that occur: 0 to kinds - 1")
     count: Annotated[int, Field(ge=2, le=10)] = Field(description="digits in a video, all different")
     canvas: PositiveInt = Field(description="side in pixels of what the 28x28 digits are drawn on")
     step: PositiveInt = Field(description="from one frame to the next an axis moves by -step..step-1 pixels")
     ink: Annotated[int, Field(ge=1, le=255)] = Field(description="grey level from which a digit is opaque")
     unpaired: PositiveInt = Field(description="one video in so many has no pair")
     seed: NonNegativeInt = Field(description="the dataset seed; a clip also depends on its split and index")
+
+    @model_validator(mode="after")
+    def _enough_kinds(self) -> Self:
+        if self.count > self.kinds:
+            raise mistake(f"a video of {self.count} different digits needs as many kinds", "count")
+        return self
 
 
 Generator = Annotated[TemporalShape | SyncMnist, Field(discriminator="kind")]

@@ -13,18 +13,11 @@ from retrace.data.synthetic.counter import WORDS_PER_COUNT, below, uniforms
 from retrace.errors import UserError
 from retrace.plan.spec import SyncMnist
 
-DIGITS = 10
 FRAMES = 10
 """Frames of a native video; a shorter one is its beginning."""
 
 STAMP = 28
 """Side of a digit in pixels of the canvas."""
-
-NONE = DIGITS * (DIGITS - 1) // 2
-"""The label of a video without a pair."""
-
-CLASSES = (*(f"{low}-{high}" for high in range(DIGITS) for low in range(high)), "none")
-"""Class names in the order of the labels: the two digits that move alike, in any order."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class Draws:
     """The random parameters of N videos of D digits, the first two of which are the pair."""
 
     label_N: np.ndarray
-    """int64, index into CLASSES."""
+    """int64, index into `class_names`."""
     image_ND: np.ndarray
     """int64, index into the digit images."""
     corner_NTD2: np.ndarray
@@ -41,6 +34,16 @@ class Draws:
     def take(self, rows: slice) -> "Draws":
         """Return the draws of some of the videos."""
         return Draws(self.label_N[rows], self.image_ND[rows], self.corner_NTD2[rows])
+
+
+def class_names(kinds: int) -> tuple[str, ...]:
+    """Return the classes by label: the two digits that move alike, in any order, or none."""
+    return (*(f"{low}-{high}" for high in range(kinds) for low in range(high)), "none")
+
+
+def no_pair(kinds: int) -> int:
+    """Return the label of a video without a pair: the last one."""
+    return kinds * (kinds - 1) // 2
 
 
 def label_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -52,21 +55,21 @@ def label_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def draw(generator: SyncMnist, split: str, start: int, stop: int, labels: np.ndarray) -> Draws:
     """Draw videos `start`..`stop - 1` of `split`; `labels` (I,) says which digits the images show.
 
-    Video n shows image n first (modulo the number of images), then images of other digits.
+    Video n shows the n-th image of the digits that occur (modulo their number) first, then images of others.
     Raises UserError if the canvas is too small or some digit has no image.
     """
-    high = _highest_corner(generator)
+    high, kinds = _highest_corner(generator), generator.kinds
     count, steps = generator.count, FRAMES * generator.count * 2
-    parts = np.cumsum([1, DIGITS - 1, count - 1, 2 * count, steps])
+    parts = np.cumsum([1, kinds - 1, count - 1, 2 * count, steps])
     words = -(-parts[-1] // WORDS_PER_COUNT) * WORDS_PER_COUNT
     pair, order, choice, first, step, _ = np.split(
         uniforms(generator.seed, split, start, stop, int(words)), parts, axis=1
     )
-    image_ND = _images(np.arange(start, stop) % len(labels), order, choice, labels)
+    image_ND = _images(np.arange(start, stop), order, choice, labels, kinds)
     paired_N = pair[:, 0] * generator.unpaired >= 1
     walk = (below(first, high + 1).reshape(-1, count, 2), step.reshape(-1, FRAMES, count, 2))
     return Draws(
-        label_N=np.where(paired_N, label_of(*labels[image_ND[:, :2]].T), NONE),
+        label_N=np.where(paired_N, label_of(*labels[image_ND[:, :2]].T), no_pair(kinds)),
         image_ND=image_ND,
         corner_NTD2=_walk(*walk, paired_N, high, generator.step),
     )
@@ -83,14 +86,18 @@ def _highest_corner(generator: SyncMnist) -> int:
     return generator.canvas - STAMP - 1
 
 
-def _images(first_N: np.ndarray, order: np.ndarray, choice: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return image indices (N, D): other digits than the first in random order, a random image of each."""
-    by_digit = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels, minlength=DIGITS)
+def _images(
+    video_N: np.ndarray, order: np.ndarray, choice: np.ndarray, labels: np.ndarray, kinds: int
+) -> np.ndarray:
+    """Return image indices (N, D): the video's own, then other digits in random order, one image of each."""
+    counts = np.bincount(labels, minlength=kinds)[:kinds]
     if not counts.all():
-        raise UserError(f"there is no image of the digit {counts.argmin()}; SyncMNIST needs all ten")
+        raise UserError(f"there is no image of the digit {counts.argmin()}; videos show 0 to {kinds - 1}")
+    known = np.flatnonzero(labels < kinds)
+    first_N = known[video_N % len(known)]
+    by_digit = np.argsort(labels, kind="stable")
     others = np.argsort(order, axis=1, kind="stable")[:, : choice.shape[1]]
-    digits = (labels[first_N].astype(np.int64)[:, None] + 1 + others) % DIGITS
+    digits = (labels[first_N].astype(np.int64)[:, None] + 1 + others) % kinds
     begin = np.cumsum(counts) - counts
     return np.column_stack([first_N, by_digit[begin[digits] + below(choice, counts[digits])]])
 

@@ -6,7 +6,7 @@ supplement, section E. The rules are the released generator's, the draws are not
 
 import numpy as np
 
-from retrace.data.synthetic.sync_draws import CLASSES, FRAMES, Draws, draw
+from retrace.data.synthetic.sync_draws import FRAMES, Draws, class_names, draw
 from retrace.data.synthetic.sync_render import Stamps, render
 from retrace.errors import UserError
 from retrace.plan.spec import Split, SyncMnist
@@ -34,9 +34,10 @@ def walks(split: Split, start: int, stop: int, stamps: Stamps) -> Draws:
     generator = split.generator
     if not isinstance(generator, SyncMnist):
         raise TypeError(f"{split.dataset} is not made by this generator: {generator!r}")
-    if split.classes != CLASSES:
+    classes = class_names(generator.kinds)
+    if split.classes != classes:
         raise UserError(
-            f"{split.dataset}: classes are {list(split.classes)}; expected {list(CLASSES)}, in this order"
+            f"{split.dataset}: classes are {list(split.classes)}; expected {list(classes)}, in this order"
         )
     for key, value, native in (("frames", split.frames, FRAMES), ("side", split.side, generator.canvas)):
         if value > native:

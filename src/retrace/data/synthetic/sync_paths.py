@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from retrace.data.synthetic.sync_draws import NONE, STAMP
+from retrace.data.synthetic.sync_draws import STAMP, no_pair
 from retrace.data.synthetic.sync_mnist import generate, walks
 from retrace.data.synthetic.sync_render import Stamps
 from retrace.plan.spec import Split
@@ -41,7 +41,7 @@ def _tiles(split: Split, stamps: Stamps, clip: int, frames: tuple[int, ...]) -> 
     clip_THW = generate(split, clip, clip + 1, stamps)[0][0]
     scale = _TILE / split.generator.canvas
     middle_TD2 = (draws.corner_NTD2[0] + STAMP / 2) * scale
-    paired = draws.label_N[0] != NONE
+    paired = draws.label_N[0] != no_pair(split.generator.kinds)
     tiles = []
     for t in frames:
         frame = Image.fromarray(clip_THW[t]).resize((_TILE, _TILE), Image.Resampling.NEAREST)
