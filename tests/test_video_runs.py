@@ -67,9 +67,9 @@ def run_on(collection, parent: str | None = None, **changes) -> Run:
     )
 
 
-def view_of(collection, order: str = "forward") -> VideoView:
+def view_of(collection, order: str = "forward", average: str = "logits") -> VideoView:
     domains = {"own": VideoSplit(collection=collection, split="val")}
-    return VideoView(name="six", order=order, clip=TEST, domains=domains)
+    return VideoView(name="six", order=order, clip=TEST, average=average, domains=domains)
 
 
 def test_a_run_read_back_from_its_spec_is_the_same_run(collection):
@@ -91,10 +91,11 @@ def test_stopped_after_each_step_it_ends_with_the_same_bytes(collection):
     assert [record["epoch"] for record in records] == [1, 2, 3]
 
 
-def test_scores_are_the_mean_logits_over_all_views(collection):
+@pytest.mark.parametrize("average", ["logits", "softmax"])
+def test_scores_are_the_mean_over_all_views(collection, average):
     run, out = run_on(collection[1]), Path("whole/views/six")
     train(run, Path("whole"))
-    score(run, Path("whole"), view_of(collection[1]), out)
+    score(run, Path("whole"), view_of(collection[1], average=average), out)
     table = pq.read_table(out / "scores.parquet").to_pandas()
     assert len(table) == 3 and set(table["domain"]) == {"own"}
     model = registry.build(run.model, **SIZE).eval()
@@ -103,7 +104,8 @@ def test_scores_are_the_mean_logits_over_all_views(collection):
     with torch.inference_mode():
         for number, (x_BVTCHW, _) in enumerate(shown.batches([np.array([i]) for i in range(3)], 0)):
             assert x_BVTCHW.shape == (1, 6, 4, 3, 24, 24)
-            logits = torch.stack([model(x_BVTCHW[:, view])[0] for view in range(6)]).mean(0)
+            logits = torch.stack([model(x_BVTCHW[:, view])[0] for view in range(6)])
+            logits = logits.mean(0) if average == "logits" else logits.softmax(1).mean(0).log()
             row = table[table["id"] == shown.ids[number]].iloc[0]
             assert np.allclose(row[["logit_0", "logit_1", "logit_2"]].to_numpy(float), logits, atol=1e-5)
 

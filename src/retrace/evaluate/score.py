@@ -39,7 +39,7 @@ def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
     tables, metrics = [], {}
     for domain in sorted(view.domains):
         feed = _feed(view.domains[domain], view, device)
-        logits_NK, n_clips = _answers(model, feed, run), len(feed.ids)
+        logits_NK, n_clips = _answers(model, feed, run, view), len(feed.ids)
         assert len(logits_NK) == n_clips, f"{domain}: {len(logits_NK)} scores for {n_clips} clips"
         if not np.isfinite(logits_NK).all():
             raise UserError(f"the model in {folder} answers {domain} with logits that are not finite.")
@@ -91,12 +91,14 @@ def _feed(split: Split | VideoSplit, view: View | VideoView, device: torch.devic
 
 
 @torch.inference_mode()
-def _answers(model: nn.Module, feed: Feed, run: Run) -> np.ndarray:
+def _answers(model: nn.Module, feed: Feed, run: Run, view: View | VideoView) -> np.ndarray:
     """Return logits_NK (float32) for the clips in the order of the feed, each asked once."""
     wanted = in_turn(len(feed.ids), run.protocol.batch)
+    average = (isinstance(view, VideoView) and view.average) or "logits"  # of a single view, either
     classes = len(run.task.classes)
     answers = [
-        answer(model, x, run.protocol, classes).cpu().numpy() for x, _ in feed.batches(wanted, epoch=0)
+        answer(model, x, run.protocol, classes, average).cpu().numpy()
+        for x, _ in feed.batches(wanted, epoch=0)
     ]
     return np.concatenate(answers)
 

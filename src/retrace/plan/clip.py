@@ -232,6 +232,16 @@ class TestClip(Pixels):
     resize: Resize
     crops: TestCrops
 
+    @property
+    def shown(self) -> int:
+        """Return how many clips and crops of a video are shown."""
+        match self.crops:
+            case Three():
+                return 3 * self.clips
+            case Row(count=count):
+                return count * self.clips
+        return self.clips
+
     @model_validator(mode="after")
     def _crops_fit(self) -> Self:
         _check_fit(self.resize, self.crops, self.side)

@@ -261,6 +261,7 @@ def view_of(shelf: Shelf, cell: TrainedCell) -> View | VideoView:
         return View.model_validate({"name": cell.view, "order": plan.order, "domains": domains})
     clip = _normalised(plan, shelf.page.protocols[cell.protocol], cell, "clip").clip
     whole = {"name": cell.view, "order": plan.order, "clip": clip, "domains": domains}
+    whole["average"] = plan.average
     return VideoView.model_validate(whole)
 
 

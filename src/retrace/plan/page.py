@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, Positi
 from retrace.plan.clip import Normalisation, TestClip
 from retrace.plan.maps import Kind
 from retrace.plan.model import Model
-from retrace.plan.spec import Protocol, VideoProtocol
+from retrace.plan.spec import Average, Protocol, VideoProtocol
 from retrace.plan.strict import Name, Strict, mistake
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
@@ -196,7 +196,15 @@ class ViewPlan(Strict):
 
     order: Literal["forward", "reversed", "shuffled", "single"]
     clip: TestClip | None = Field(None, description="of videos: which clips and crops are shown")
+    average: Average | None = None
     domains: dict[Name, Ask]
+
+    @model_validator(mode="after")
+    def _several_are_averaged(self) -> Self:
+        several = self.clip is not None and self.clip.shown > 1
+        if several != (self.average is not None):
+            raise mistake("'average' belongs to a view of several clips or crops, which needs it", "average")
+        return self
 
 
 class Paper(Strict):

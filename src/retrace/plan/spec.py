@@ -163,7 +163,9 @@ class VideoProtocol(Protocol):
     """How a model is trained on videos, and how clips are taken from them."""
 
     optimizer: VideoOptimizer
-    weights: Literal["random", "imagenet"] = Field(description="where a run without a parent starts")
+    weights: Literal["random", "imagenet", "image-vit"] = Field(
+        description="where a run without a parent starts; image-vit, for TimeSformers: a ViT of their sizes"
+    )
     train_clip: TrainClip
     val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")
 
@@ -198,6 +200,11 @@ class Run(Strict):
         return Task(3, clip.sampling.frames, clip.side, self.train.classes)
 
 
+Average = Annotated[
+    Literal["logits", "softmax"], Field(description="of what the mean over several clips and crops is taken")
+]
+
+
 class View(Strict):
     """How a trained model is asked: each domain is a split, each clip is shown in one frame order."""
 
@@ -212,4 +219,5 @@ class VideoView(Strict):
     name: Name
     order: Literal["forward", "reversed", "shuffled", "single"]
     clip: TestClip
+    average: Average | None
     domains: dict[Name, VideoSplit]

@@ -1,12 +1,13 @@
 """Where a model computes, and how: the same for training, validation and scoring."""
 
+import math
 import os
 
 import torch
 from torch import nn
 
 from retrace.errors import UserError
-from retrace.plan.spec import Protocol
+from retrace.plan.spec import Average, Protocol
 
 
 def prepare_device() -> torch.device:
@@ -29,14 +30,19 @@ def loader_workers(device: torch.device) -> int:
     return len(os.sched_getaffinity(0)) - 1 if device.type == "cuda" else 0
 
 
-def answer(model: nn.Module, x_BVTCHW: torch.Tensor, protocol: Protocol, classes: int) -> torch.Tensor:
+def answer(
+    model: nn.Module, x_BVTCHW: torch.Tensor, protocol: Protocol, classes: int, average: Average = "logits"
+) -> torch.Tensor:
     """Return float32 logits (B, classes): the mean over the views of each clip or video.
 
-    The mean is of logits, as the authors of Deep Analysis and TimeSformer take it.
+    With `softmax` the mean is of probabilities, and what is returned is its logarithm.
     """
     views = x_BVTCHW.shape[1]
     logits_NK = forward(model, x_BVTCHW.flatten(0, 1), protocol, classes)
-    return logits_NK.unflatten(0, (-1, views)).mean(1)
+    logits_BVK = logits_NK.unflatten(0, (-1, views))
+    if average == "softmax":
+        return logits_BVK.log_softmax(2).logsumexp(1) - math.log(views)
+    return logits_BVK.mean(1)
 
 
 def forward(model: nn.Module, x_BTCHW: torch.Tensor, protocol: Protocol, classes: int) -> torch.Tensor:

@@ -27,9 +27,13 @@ def start_from_imagenet(model: nn.Module, kind: Model) -> None:
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (URLError, OSError, RuntimeError) as error:
-        file = weights.url.rpartition("/")[2]
-        raise UserError(
-            f"the ImageNet weights of {name} cannot be had ({error}). On a machine without internet put "
-            f"{file} into the folder hub/checkpoints of torch's cache ($TORCH_HOME)."
-        ) from error
+        raise not_to_be_had(name, weights.url, error) from error
     load_imagenet(model.trunk, state)
+
+
+def not_to_be_had(name: str, url: str, error: Exception) -> UserError:
+    """Return what to say where the ImageNet weights of `name`, which lie at `url`, cannot be fetched."""
+    return UserError(
+        f"the ImageNet weights of {name} cannot be had ({error}). On a machine without internet put "
+        f"{url.rpartition('/')[2]} into the folder hub/checkpoints of torch's cache ($TORCH_HOME)."
+    )

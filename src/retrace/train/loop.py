@@ -6,9 +6,11 @@ A run that is killed and started again ends with the same bytes as one that was 
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
@@ -16,9 +18,11 @@ from retrace.data.feed import ClipFeed, Feed, testing, training
 from retrace.errors import UserError
 from retrace.models import registry
 from retrace.plan.identity import digest
+from retrace.plan.model import Model
 from retrace.plan.spec import Run, Split, VideoProtocol
 from retrace.train.checkpoint import Checkpoint
 from retrace.train.device import answer, loader_workers, prepare_device
+from retrace.train.image_vit import start_from_image_vit
 from retrace.train.imagenet import start_from_imagenet
 from retrace.train.optimizer import build_optimizer, clip_gradient
 from retrace.train.order import epoch_batches, in_turn, steps_per_epoch
@@ -26,6 +30,13 @@ from retrace.train.outputs import log_epoch, rewrite_log, write_failure, write_r
 from retrace.train.progress import Progress
 from retrace.train.stop import Interrupted, StopRequests
 from retrace.train.weights import load_parent, on_cpu
+
+_STARTS: dict[str, Callable[[nn.Module, Model], None]] = {
+    "random": lambda model, kind: None,
+    "imagenet": start_from_imagenet,
+    "image-vit": start_from_image_vit,
+}
+"""What `VideoProtocol.weights` does to a new model."""
 
 
 def train(run: Run, folder: Path, *, minutes: float | None = None, parent: Path | None = None) -> None:
@@ -67,8 +78,8 @@ class Training:
         self.model = registry.build(
             run.model, classes=self.n_classes, channels=task.channels, frames=task.frames, side=task.side
         ).to(self.device)
-        if isinstance(protocol, VideoProtocol) and protocol.weights == "imagenet" and run.parent is None:
-            start_from_imagenet(self.model, run.model)
+        if isinstance(protocol, VideoProtocol) and run.parent is None:
+            _STARTS[protocol.weights](self.model, run.model)
         load_parent(self.model, run.parent, parent)
         self.optimizer, self.schedule = build_optimizer(self.model, protocol, steps)
         self.checkpoint = Checkpoint(
