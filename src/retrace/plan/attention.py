@@ -84,10 +84,20 @@ class GloRe(Strict):
     reduction: Narrower = Field(description="channels by nodes; a node has twice as many states")
 
 
+class Own(Strict):
+    """A block of one's own. What its code does is no part of a run: raise `recipe` when it changes."""
+
+    kind: Literal["own"]
+    block: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = Field(
+        description="module:Class, made of channels, frames and the options; maps (B, T, C, H, W) to the same"
+    )
+    options: dict[str, bool | int | float | str]
+
+
 AnySet = Attention | Cgnl | GcNet | GloRe
-SetBlock = Annotated[AnySet | DotProduct, Field(discriminator="kind")]
-AnyBlock = AnySet | DotProduct | Tape | Gta
-TimeBlock = Annotated[AnySet | Tape | Gta, Field(discriminator="kind")]
+SetBlock = Annotated[AnySet | DotProduct | Own, Field(discriminator="kind")]
+AnyBlock = AnySet | DotProduct | Tape | Gta | Own
+TimeBlock = Annotated[AnySet | Tape | Gta | Own, Field(discriminator="kind")]
 
 
 class Blocks(Strict):

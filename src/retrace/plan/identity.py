@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from retrace.plan.attention import Blocks
+from retrace.plan.attention import Blocks, Own
 from retrace.plan.maps import Maps
 from retrace.plan.model import (
     AttentionCnn,
@@ -80,7 +80,9 @@ def _block_names(blocks: Blocks) -> Iterator[str]:
     """Yield the names that the paper has for the blocks."""
     for place, attention, suffix in (("joint", "nl", ""), ("space", "sa", "-s"), ("time", "ta", "-t")):
         block = getattr(blocks, place)
-        if block is not None:
+        if isinstance(block, Own):
+            yield block.block.rpartition(":")[2].lower()
+        elif block is not None:
             one_place = block.kind in ("tape", "gta")
             yield attention if block.kind == "attention" else block.kind + ("" if one_place else suffix)
 

@@ -9,6 +9,7 @@ from retrace.models.blocks.cgnl import Cgnl
 from retrace.models.blocks.gcnet import GlobalContext
 from retrace.models.blocks.glore import GloRe
 from retrace.models.blocks.gta import Gta
+from retrace.models.blocks.own import own
 from retrace.models.blocks.temporal_attention import TemporalAttention
 from retrace.models.blocks.token_sets import Over
 from retrace.models.insert import Inserts, Site
@@ -56,3 +57,5 @@ def _block(block: kinds.AnyBlock, over: Over, site: Site) -> nn.Module:
             return GlobalContext(site.channels, over, **options)
         case kinds.GloRe():
             return GloRe(site.channels, over, **options)
+        case kinds.Own():
+            return own(block.block, block.options, site)
