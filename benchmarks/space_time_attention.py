@@ -63,6 +63,7 @@ def models(attention: str, frames: int, args: argparse.Namespace) -> dict[str, n
         mlp_ratio=4,
         qkv_bias=True,
         drop_path=0,
+        time_std=0,
     )
     torch.manual_seed(0)
     fused = build(spec, classes=CLASSES, channels=3, frames=frames, side=args.side).to(args.device)

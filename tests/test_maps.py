@@ -23,7 +23,16 @@ from retrace.train.weights import read_weights
 from test_loader import TEST
 from test_video_runs import collection, place, run_on, view_of  # noqa: F401 (fixtures)
 
-SIZES = {"width": 8, "layers": 2, "heads": 2, "patch": 12, "mlp_ratio": 2, "qkv_bias": True, "drop_path": 0.0}
+SIZES = {
+    "width": 8,
+    "layers": 2,
+    "heads": 2,
+    "patch": 12,
+    "mlp_ratio": 2,
+    "qkv_bias": True,
+    "drop_path": 0.0,
+    "time_std": 0.0,
+}
 
 
 def asked(collection, videos: int = 2) -> Maps:

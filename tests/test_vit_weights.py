@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from retrace.errors import UserError
-from retrace.models.vit_weights import (
-    from_image_vit,
-    from_released,
-    resize_positions,
-    resize_times,
-)
+from retrace.models.imports.registry import translated
+from retrace.models.vit_weights import from_image_vit, resize_positions, resize_times
 from vits import CLASSES, DIVIDED, EVERY, FRAMES, GRID, TINY, clips, tiny
+
+OURS = ("timesformer", "timesformer-vit")
+"""The release, and the family that it has weights for."""
 
 
 def timm_vit(classes: int = CLASSES, grid: int = GRID) -> nn.Module:
@@ -100,27 +99,32 @@ def test_another_classifier_is_begun_anew(classes):
 def test_a_released_checkpoint_keeps_all_its_values(prefix):
     checkpoint = released()
     fresh = tiny("time-first").float().state_dict()
-    weights = from_released({prefix + name: tensor for name, tensor in checkpoint.items()}, fresh)
-    assert weights.keys() == checkpoint.keys()
+    weights, left_out = translated(*OURS, {prefix + name: t for name, t in checkpoint.items()}, fresh)
+    assert weights.keys() == checkpoint.keys() and not left_out
     assert all(torch.equal(weights[name], checkpoint[name]) for name in checkpoint)
     tiny("time-first").float().load_state_dict(weights)
 
 
 def test_a_released_checkpoint_fits_other_clips():
-    checkpoint = released(frames=6, grid=3, classes=9)
-    fresh = tiny("time-first").state_dict()
-    weights = from_released(checkpoint, fresh)
+    checkpoint = released(frames=6, grid=3)
+    weights, _ = translated(*OURS, checkpoint, tiny("time-first").state_dict())
     assert torch.equal(weights["time_embed"], checkpoint["time_embed"][:, [0, 2, 4]].double())
-    assert torch.equal(weights["head.weight"], fresh["head.weight"])
     assert weights["pos_embed"].shape == (1, 1 + GRID**2, TINY["width"])
 
 
+def test_a_released_checkpoint_of_other_classes_or_attention_is_refused():
+    with pytest.raises(UserError, match=r"head\.bias: found \(9,\), expected \(5,\)"):
+        translated(*OURS, released(classes=9), tiny("time-first").state_dict())
+    with pytest.raises(UserError, match=r"temporal_fc\.bias: found \(12,\), expected nothing"):
+        translated(*OURS, released(), tiny("joint").state_dict())
+
+
 def test_what_does_not_fit_is_named():
-    checkpoint = released()
-    checkpoint["blocks.0.attn.proj.weight"] = torch.zeros(3, 4)
-    checkpoint["blocks.7.norm1.bias"] = checkpoint.pop("norm.bias")
+    image = dict(timm_vit().state_dict())
+    image["blocks.0.attn.proj.weight"] = torch.zeros(3, 4)
+    image["blocks.7.norm1.bias"] = image.pop("norm.bias")
     with pytest.raises(UserError) as caught:
-        from_released(checkpoint, tiny("time-first").state_dict())
+        from_image_vit(image, tiny("joint").state_dict())
     lines = str(caught.value).splitlines()[1:]
     assert [line.strip() for line in lines] == [
         "blocks.0.attn.proj.weight: found (3, 4), expected (12, 12)",

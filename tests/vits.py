@@ -16,7 +16,13 @@ EVERY = (*DIVIDED, "joint", "space-only")
 
 def spec(attention: str, sizes: dict, drop_path: float = 0.1) -> kinds.TimeSformerVit:
     """Return a model's definition."""
-    whole = {"family": "timesformer-vit", "attention": attention, "drop_path": drop_path, **sizes}
+    whole = {
+        "family": "timesformer-vit",
+        "attention": attention,
+        "drop_path": drop_path,
+        "time_std": 0,
+        **sizes,
+    }
     return kinds.TimeSformerVit.model_validate(whole)
 
 

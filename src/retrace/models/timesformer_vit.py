@@ -170,7 +170,7 @@ class TimeSformerVit(nn.Module):
         self.blocks = nn.ModuleList(_block(model, rate, frames) for rate in rates)
         self.norm = nn.LayerNorm(model.width, NORM_EPS)
         self.head = nn.Linear(model.width, classes)
-        self._initialise()
+        self._initialise(model.time_std)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
         """Return logits (B, classes)."""
@@ -189,8 +189,13 @@ class TimeSformerVit(nn.Module):
         x_BNTD = patches_FND.unflatten(0, x_BTCHW.shape[:2]).transpose(1, 2) + self.time_embed
         return torch.cat([cls_11D.expand(len(x_BTCHW), -1, -1), x_BNTD.flatten(1, 2)], 1)
 
-    def _initialise(self) -> None:
-        """Linear maps, cls and positions from a normal distribution; biases, times and `temporal_fc` zero."""
+    def _initialise(self, time_std: float) -> None:
+        """Linear maps, cls, positions and times from normal distributions; biases and `temporal_fc` zero.
+
+        While the times are zero nothing tells one order of the frames from another. Where no frame by itself,
+        wherever it stands, tells a class either, that is a saddle: what would lead away from it grows with
+        the distance from it.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=INIT_STD)
@@ -199,7 +204,7 @@ class TimeSformerVit(nn.Module):
         nn.init.trunc_normal_(self.cls_token, std=INIT_STD)
         nn.init.trunc_normal_(self.pos_embed, std=INIT_STD)
         if self.attention != "space-only":
-            nn.init.zeros_(self.time_embed)
+            nn.init.normal_(self.time_embed, std=time_std)
         for block in self.blocks:
             if isinstance(block, DividedBlock):
                 nn.init.zeros_(block.temporal_fc.weight)

@@ -1,4 +1,4 @@
-"""Weights for `TimeSformerVit` from elsewhere: an image ViT of timm, or a TimeSformer its authors released.
+"""Weights for `TimeSformerVit` from an image ViT of timm.
 
 Functions on state dicts. `fresh` is that of a newly built model and says which names and shapes are wanted.
 A classifier of another size, or none, is left as `fresh` has it.
@@ -33,15 +33,22 @@ def from_image_vit(image: Weights, fresh: Weights, resize: Resize = "bicubic") -
             found[name] = torch.zeros_like(tensor)
         elif over_space != name and over_space in image:
             found[name] = image[over_space]
-    return _fitted(found, fresh, resize)
+    found = with_tables_of(fresh, found, resize)
+    if "head.weight" not in found or found["head.weight"].shape != fresh["head.weight"].shape:
+        found |= {name: fresh[name] for name in ("head.weight", "head.bias")}
+    _refuse_misfits(found, fresh)
+    return {name: found[name].detach().to(tensor, copy=True) for name, tensor in fresh.items()}
 
 
-def from_released(released: Weights, fresh: Weights, resize: Resize = "bicubic") -> dict[str, Tensor]:
-    """Return the weights of a checkpoint of the authors, whose names may begin with "model.".
-
-    Raises UserError if names or shapes do not fit.
-    """
-    return _fitted({name.removeprefix("model."): t for name, t in released.items()}, fresh, resize)
+def with_tables_of(fresh: Weights, found: Weights, resize: Resize = "bicubic") -> dict[str, Tensor]:
+    """Return `found` with its tables of positions and times, where it has any, in the sizes of `fresh`."""
+    weights = dict(found)
+    if "pos_embed" in weights:
+        grid = math.isqrt(fresh["pos_embed"].shape[1] - 1)
+        weights["pos_embed"] = resize_positions(weights["pos_embed"], grid, resize)
+    if "time_embed" in weights and "time_embed" in fresh:
+        weights["time_embed"] = resize_times(weights["time_embed"], fresh["time_embed"].shape[1])
+    return weights
 
 
 def resize_positions(table_1SD: Tensor, grid: int, resize: Resize = "bicubic") -> Tensor:
@@ -70,19 +77,6 @@ def resize_positions(table_1SD: Tensor, grid: int, resize: Resize = "bicubic") -
 def resize_times(table_1TD: Tensor, frames: int) -> Tensor:
     """Return a table of `frames` times, (1, frames, D): the nearest entries of one of another length."""
     return F.interpolate(table_1TD.transpose(1, 2), frames, mode="nearest").transpose(1, 2)
-
-
-def _fitted(found: dict[str, Tensor], fresh: Weights, resize: Resize) -> dict[str, Tensor]:
-    """Return copies of `found` in the names, shapes and precision of `fresh`."""
-    if "pos_embed" in found:
-        grid = math.isqrt(fresh["pos_embed"].shape[1] - 1)
-        found["pos_embed"] = resize_positions(found["pos_embed"], grid, resize)
-    if "time_embed" in found and "time_embed" in fresh:
-        found["time_embed"] = resize_times(found["time_embed"], fresh["time_embed"].shape[1])
-    if "head.weight" not in found or found["head.weight"].shape != fresh["head.weight"].shape:
-        found |= {name: fresh[name] for name in ("head.weight", "head.bias")}
-    _refuse_misfits(found, fresh)
-    return {name: found[name].detach().to(tensor, copy=True) for name, tensor in fresh.items()}
 
 
 def _refuse_misfits(found: Weights, fresh: Weights) -> None:

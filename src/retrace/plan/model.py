@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from retrace.plan.attention import Blocks
 from retrace.plan.strict import Strict, mistake
@@ -50,6 +50,9 @@ class TimeSformerVit(Strict):
     mlp_ratio: PositiveInt
     qkv_bias: bool
     drop_path: Annotated[float, Field(ge=0, lt=1)]
+    time_std: NonNegativeFloat = Field(
+        description="of the table of times before a training from random weights; 0 in the authors' code"
+    )
 
 
 class VideoCnn(Strict):

@@ -163,8 +163,9 @@ class VideoProtocol(Protocol):
     """How a model is trained on videos, and how clips are taken from them."""
 
     optimizer: VideoOptimizer
-    weights: Literal["random", "imagenet", "image-vit"] = Field(
-        description="where a run without a parent starts; image-vit, for TimeSformers: a ViT of their sizes"
+    weights: Literal["random", "imagenet", "image-vit", "image-vit-flat-nearest"] = Field(
+        description="where a run without a parent starts; image-vit, for TimeSformers: a ViT of their sizes, "
+        "its table of positions resized over rows and columns, or flat as the authors' code does it"
     )
     train_clip: TrainClip
     val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from retrace.errors import UserError
 from retrace.models.timesformer_vit import TimeSformerVit
-from retrace.models.vit_weights import from_image_vit
+from retrace.models.vit_weights import Resize, from_image_vit
 from retrace.plan import model as kinds
 from retrace.train.imagenet import not_to_be_had
 
@@ -38,7 +38,7 @@ RELEASES = {
 """The first three were trained on ImageNet-21k and then on ImageNet-1k, the others on the latter alone."""
 
 
-def start_from_image_vit(model: nn.Module, kind: kinds.Model) -> None:
+def start_from_image_vit(model: nn.Module, kind: kinds.Model, resize: Resize = "bicubic") -> None:
     """Copy the weights of the image ViT of the same sizes into `model` (`from_image_vit`).
 
     Raises UserError where there are none, or where they cannot be had.
@@ -49,7 +49,7 @@ def start_from_image_vit(model: nn.Module, kind: kinds.Model) -> None:
     if release is None:
         sizes = "; ".join(f"{w} x {n}, {h} heads, patch {p}" for w, n, h, p in RELEASES)
         raise UserError(f"weights: image-vit: there are none for these sizes of a ViT; known: {sizes}")
-    weights = from_image_vit(_rescaled(_fetched(release), release, kind), model.state_dict())
+    weights = from_image_vit(_rescaled(_fetched(release), release, kind), model.state_dict(), resize)
     model.load_state_dict(weights)
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -35,6 +36,7 @@ _STARTS: dict[str, Callable[[nn.Module, Model], None]] = {
     "random": lambda model, kind: None,
     "imagenet": start_from_imagenet,
     "image-vit": start_from_image_vit,
+    "image-vit-flat-nearest": partial(start_from_image_vit, resize="flat-nearest"),
 }
 """What `VideoProtocol.weights` does to a new model."""
 

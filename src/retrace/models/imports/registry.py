@@ -4,11 +4,15 @@ import torch
 from torch import Tensor
 
 from retrace.errors import UserError
-from retrace.models.imports import ibm, pyslowfast
+from retrace.models.imports import ibm, pyslowfast, timesformer
 from retrace.models.imports.release import Release, Translated, Weights
 from retrace.plan.strict import nearest
 
-RELEASES: dict[str, Release] = {"ibm": ibm.RELEASE, "pyslowfast": pyslowfast.RELEASE}
+RELEASES: dict[str, Release] = {
+    "ibm": ibm.RELEASE,
+    "pyslowfast": pyslowfast.RELEASE,
+    "timesformer": timesformer.RELEASE,
+}
 """By the name that `retrace import-weights --from` knows them by."""
 
 _LISTED = 12
