@@ -19,6 +19,9 @@ from papertext import (
 
 TEXT = "003_"
 RUNNING = ("section 4.1", "section 4.3", "appendix B")
+OURS = ("table-4-costs", "table-8-costs", "table-10-costs", "figure-4-costs")
+"""Tables of costs that the paper does not print, beside those whose models they count."""
+
 PAGE = page("gta")
 PRINTED = printed_cells(PAGE)
 
@@ -100,7 +103,26 @@ def test_the_page_declares_every_table_and_figure_that_has_a_caption() -> None:
     text = paper_text(TEXT)
     for kind, items in (("Table", PAGE.tables), ("Figure", PAGE.figures)):
         captions = {caption[:-1] for caption in re.findall(rf"\b{kind} \d+:", text)}
-        assert {item.number for item in items.values()} - {"Text, " + p for p in RUNNING} == captions
+        numbers = {item.number for key, item in items.items() if key not in OURS}
+        assert numbers - {"Text, " + p for p in RUNNING} == captions
+
+
+@pytest.mark.parametrize("key", OURS)
+def test_nothing_of_our_own_tables_is_said_to_be_printed(key: str) -> None:
+    table, paper_s = PAGE.tables[key], key.removesuffix("-costs")
+    assert not any(place[0] == key for place in PRINTED)
+    assert table.number == f"Costs of {paper_s.replace('-', ' ').title()}"
+
+
+@pytest.mark.parametrize("key", ["table-4", "table-8"])
+def test_the_costs_of_a_table_have_its_rows(key: str) -> None:
+    rows, ours = (tuple((row.key, row.label) for row in PAGE.tables[k].rows) for k in (key, f"{key}-costs"))
+    assert rows == ours
+
+
+def test_the_costs_of_table_10_have_its_columns() -> None:
+    columns, rows = PAGE.tables["table-10"].columns, PAGE.tables["table-10-costs"].rows
+    assert [(row.key, row.label) for row in rows] == [(column.key, column.label) for column in columns]
 
 
 @pytest.mark.parametrize("index", [1, 2, 6], ids=lambda index: f"table-{index + 1}")

@@ -138,11 +138,14 @@ def cells_of(shelf: Shelf, item: str) -> tuple[Cell, ...]:
 def _table_cells(shelf: Shelf, key: str, table: Table) -> Iterator[Cell]:
     for (r, row), (c, column) in product(enumerate(table.rows), enumerate(table.columns)):
         place = Place(shelf.key, key, (("row", row.key), ("column", column.key)))
-        not_run = "cited" if row.kind == "cited" else row.not_run or column.not_run or table.not_run
+        own = row.cells.get(column.key, {})
+        reason = own if isinstance(own, str) else row.not_run or column.not_run or table.not_run
+        not_run = "cited" if row.kind == "cited" else reason
         parts = {
             ("tables", key, "cell"): table.cell,
             ("tables", key, "columns", c, "cell"): column.cell,
             ("tables", key, "rows", r, "cell"): row.cell,
+            ("tables", key, "rows", r, "cells", column.key): own if isinstance(own, dict) else {},
         }
         yield _cell(shelf, place, row.published[c], parts, not_run)
 

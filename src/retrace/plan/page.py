@@ -8,7 +8,7 @@ from retrace.plan.clip import Normalisation, TestClip
 from retrace.plan.maps import Kind
 from retrace.plan.model import Model
 from retrace.plan.spec import Average, Protocol, VideoProtocol
-from retrace.plan.strict import Name, Strict, mistake
+from retrace.plan.strict import Name, Strict, mistake, nearest
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
 """Where a value comes from: printed in the text we hold; recalled from the main paper; read in the
@@ -62,6 +62,9 @@ class Row(Item):
 
     kind: Literal["ours", "cited"] = "ours"
     published: tuple[Published, ...]
+    cells: dict[Name, Fragment | str] = Field(
+        {}, description="for single columns: more of the cell's definition, or why it is not run"
+    )
 
 
 class Table(Strict):
@@ -88,6 +91,16 @@ class Table(Strict):
                 )
         _distinct(self.rows, "rows")
         _distinct(self.columns, "columns")
+        return self
+
+    @model_validator(mode="after")
+    def _cells_have_columns(self) -> Self:
+        columns = [column.key for column in self.columns]
+        for index, row in enumerate(self.rows):
+            for key in row.cells:
+                if key not in columns:
+                    hint = nearest(key, columns)
+                    raise mistake(f"there is no column '{key}'; {hint}", "rows", index, "cells", key)
         return self
 
 
