@@ -14,7 +14,13 @@ from retrace.plan.model import RstgI3d
 
 def i3d(*places: str, width: int = 64, graph_width: int = 512, scales: int = 3, **change) -> RstgI3d:
     shape = graph(width=graph_width, scales=scales, gather="dot", update="per-scale", norm="layer")
-    standard = {"inflated": True, "padded_pool": False, "after": "last-but-one-block", "dropout": 0.3}
+    standard = {
+        "inflated": True,
+        "padded_pool": False,
+        "after": "last-but-one-block",
+        "dropout": 0.3,
+        "frozen_norms": False,
+    }
     return RstgI3d(
         family="rstg-i3d",
         width=width,
@@ -124,6 +130,18 @@ def test_a_larger_frame_is_answered_by_the_mean_of_all_windows():
         windows = [features[:, y : y + 14, x : x + 14].mean(dim=(1, 2)) for y in range(3) for x in range(3)]
         logits = torch.stack([network.classify(window) for window in windows]).mean(dim=0)
         assert torch.allclose(network(clips)[0], logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_norms_keep_their_statistics_and_learn_the_rest(frozen):
+    torch.manual_seed(0)
+    network = build(i3d(width=1, frozen_norms=frozen), classes=3, channels=3, frames=2, side=32).train()
+    assert network.dropout.training
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    network(torch.rand(2, 2, 3, 32, 32)).square().sum().backward()
+    same = [torch.equal(value, before[name]) for name, value in network.named_buffers()]
+    assert all(same) if frozen else not any(same)
+    assert network.bn1.weight.grad.abs().max() > 0
 
 
 def test_too_little_of_a_clip_is_refused():

@@ -134,12 +134,15 @@ class RstgI3d(Strict):
     )
     inflated: bool = Field(description="whether convolutions see several frames: I3D, or else C2D")
     padded_pool: bool = Field(description="whether the first pool is padded: 56 rows of 224, or else 55")
-    graph: SpaceTimeGraph | None = Field(description="each place has one of its own")
+    graph: SpaceTimeGraph | None = Field(None, description="each place has one of its own; none: no graph")
     places: tuple[Literal["res2", "res3", "res4", "vector"], ...] = Field(
         description="stages whose features a graph is added to; vector: the one that is read from res5"
     )
     after: Literal["stage", "last-but-one-block"] = Field(description="where in a stage its graph stands")
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    frozen_norms: bool = Field(
+        description="whether in training, too, batch norms go by the statistics that they started with"
+    )
 
     @model_validator(mode="after")
     def _graphs_have_places(self) -> Self:

@@ -4,6 +4,8 @@ Source: Nicolicioiu et al., "Recurrent Space-time Graph Neural Networks", supple
 released code, which follows "Non-local Neural Networks" (Wang et al., 2018).
 """
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -51,7 +53,16 @@ class I3d(nn.Module):
         self.vector = GraphToVector(model.graph, features, residual=True) if reads else None
         self.dropout = nn.Dropout(model.dropout)
         self.classify = nn.Linear(features, classes)
+        self.frozen_norms = model.frozen_norms
         as_in_tensorflow(self)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all layers; frozen norms stay in evaluation, but gain and offset are trained."""
+        super().train(mode)
+        for layer in self.modules():
+            if self.frozen_norms and isinstance(layer, nn.BatchNorm3d):
+                layer.eval()
+        return self
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
         """Map clips (B, T, C, H, W) to logits (B, classes)."""
