@@ -83,6 +83,19 @@ def test_the_stream_goes_on_after_a_resume_as_it_would_have(videos):
     assert same([*Loader(training(videos), 1).epoch(batches(5)[2:], 5)], whole[2:])
 
 
+def test_a_small_set_is_decoded_once_and_gives_the_same_clips(prepared, videos, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(loading, "decode", lambda path, which: decoded.append(path) or decode(path, which))
+    kept = Videos(prepared.folder, "train", prepared.frames, keep=True)
+    ours, theirs = stream(Loader(training(kept), 0), epochs=3), stream(Loader(training(videos), 0), epochs=3)
+    assert same(ours, theirs)
+    assert len(decoded) == 9 + 3 * 9
+    monkeypatch.setattr(loading, "KEPT", 1)
+    large = Videos(prepared.folder, "train", prepared.frames, keep=True)
+    assert same(stream(Loader(training(large), 0), epochs=3), theirs)
+    assert len(decoded) == 9 + 2 * 3 * 9
+
+
 def test_a_loader_left_in_the_middle_of_an_epoch_starts_the_next_one_afresh(videos):
     loader = Loader(training(videos), 2)
     next(loader.epoch(batches(0), 0))

@@ -82,18 +82,32 @@ def training(split: VideoSplit, clip: TrainClip, seed: int, device: torch.device
     """Return random clips of the videos of `split`."""
     whole = split.collection
     flipped = flips(whole.classes, whole.flip, whole.mirror)
-    return VideoFeed(loader.Train(videos_of(split), clip, flipped, seed), clip, device, workers)
+    return VideoFeed(
+        loader.Train(videos_of(split, keep=not workers), clip, flipped, seed), clip, device, workers
+    )
 
 
-def testing(split: VideoSplit, clip: TestClip, order: Order, device: torch.device, workers: int) -> VideoFeed:
-    """Return every view of the videos of `split`."""
-    return VideoFeed(loader.Test(videos_of(split), clip, order), clip, device, workers)
+def testing(
+    split: VideoSplit,
+    clip: TestClip,
+    order: Order,
+    device: torch.device,
+    workers: int,
+    *,
+    again: bool = False,
+) -> VideoFeed:
+    """Return every view of the videos of `split`; `again` tells that they will be asked more than once."""
+    videos = videos_of(split, keep=again and not workers)
+    return VideoFeed(loader.Test(videos, clip, order), clip, device, workers)
 
 
-def videos_of(split: VideoSplit) -> loader.Videos:
-    """Return the stored videos of `split`. Raises UserError if there are none, or one lacks a label."""
+def videos_of(split: VideoSplit, *, keep: bool = False) -> loader.Videos:
+    """Return the stored videos of `split`, for a process that is to `keep` them or for one of many.
+
+    Raises UserError if there are none, or one lacks a label.
+    """
     folder = Path(collection_folder(split.collection))
-    videos = loader.Videos(folder, split.split, Path(frames_folder(split.collection.footage)))
+    videos = loader.Videos(folder, split.split, Path(frames_folder(split.collection.footage)), keep=keep)
     if (videos.labels_N < 0).any():
         raise UserError(
             f"{folder}: split '{split.split}' has videos without a label; nothing can be scored on it"

@@ -25,15 +25,18 @@ from retrace.plan.clip import Flips, TestClip, TrainClip
 
 _AHEAD = 2
 """Batches a worker may be ahead of the trainer: more would only fill memory."""
+KEPT = 2**29
+"""Bytes of decoded frames that are kept at most: all those of a small set, or none."""
 
 
 class Videos:
     """The stored videos of one split: `ids`, `labels_N` (int64), and where and how long each is.
 
+    With `keep`, for whoever asks again and again, a small set is decoded only once.
     Raises UserError where videos.parquet is missing, damaged or has no video of the split.
     """
 
-    def __init__(self, folder: Path, split: str, frames: Path) -> None:
+    def __init__(self, folder: Path, split: str, frames: Path, *, keep: bool = False) -> None:
         rows = read_rows(folder / "videos.parquet")
         rows = rows.filter(pc.equal(rows["split"], split))
         if not rows.num_rows:
@@ -45,6 +48,9 @@ class Videos:
         # an arrow array, not a list: counting references to its strings would copy it into every worker
         self._files = rows["file"].combine_chunks()
         self._frames = frames
+        pixels_N = rows["width"].to_numpy().astype(np.int64) * rows["height"].to_numpy()
+        self._keep = keep and 3 * int((pixels_N * self.n_frames_N).sum()) <= KEPT
+        self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,6 +58,16 @@ class Videos:
     def path(self, index: int) -> Path:
         """Return the file with the frames of one video."""
         return self._frames / self._files[index].as_py()
+
+    def frames(self, index: int, chosen_T: np.ndarray) -> torch.Tensor:
+        """Return some frames of one video, x_TCHW."""
+        if not self._keep:
+            x_THWC = decode(self.path(index), chosen_T)
+        else:
+            if index not in self._kept:
+                self._kept[index] = decode(self.path(index), range(self.n_frames_N[index]))
+            x_THWC = self._kept[index][chosen_T]
+        return torch.from_numpy(x_THWC).permute(0, 3, 1, 2)
 
 
 class Batch(NamedTuple):
@@ -81,7 +97,7 @@ class Train(Dataset):
         videos = self.videos
         rng = np.random.default_rng([self.seed, epoch, index])
         chosen = train_indices(self.clip.sampling, int(videos.n_frames_N[index]), videos.fps_N[index], rng)
-        x_TCHW = torch.from_numpy(decode(videos.path(index), chosen)).permute(0, 3, 1, 2)
+        x_TCHW = videos.frames(index, chosen)
         return train_transform(self.clip, x_TCHW, rng, int(videos.labels_N[index]), self.flips)
 
 
@@ -104,8 +120,7 @@ class Test(Dataset):
         n_frames, fps, sampling = int(videos.n_frames_N[index]), videos.fps_N[index], self.clip.sampling
         chosen_MT = test_indices(sampling, n_frames, fps, self.clip.clips)
         chosen_MT = chosen_MT[:, frame_order(self.order, sampling.frames, videos.ids[index])]
-        frames = torch.from_numpy(decode(videos.path(index), chosen_MT.ravel())).permute(0, 3, 1, 2)
-        crops_VNCHW = test_crops(self.clip, frames)  # N = clips x frames
+        crops_VNCHW = test_crops(self.clip, videos.frames(index, chosen_MT.ravel()))  # N = clips x frames
         return crops_VNCHW.unflatten(1, chosen_MT.shape).flatten(0, 1)
 
 

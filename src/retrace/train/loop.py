@@ -181,7 +181,7 @@ def feeds(run: Run, device: torch.device) -> tuple[Feed, Feed]:
     workers, protocol = loader_workers(device), run.protocol
     return (
         training(run.train, protocol.train_clip, run.seed, device, workers),
-        testing(run.val, protocol.val_clip, "forward", device, workers),
+        testing(run.val, protocol.val_clip, "forward", device, workers, again=True),
     )
 
 
