@@ -56,6 +56,14 @@ def test_tam_is_a_depthwise_3d_convolution_and_a_relu():
     torch.testing.assert_close(block(x), volume.relu().transpose(1, 2), rtol=0, atol=1e-12)
 
 
+def test_tam_that_looks_at_its_own_frame_alone_is_a_relu():
+    block = TemporalAggregation(6, depthwise=True).double()
+    with torch.no_grad():
+        block.mix.weight.zero_()[:, :, 1] = 1
+    x = clips(2, 5, 6, 3, 3)
+    assert (x < 0).any() and torch.equal(block(x), x.relu())
+
+
 def test_conv_is_three_full_matrices_on_the_frames_before_at_and_after():
     block = TemporalAggregation(4, depthwise=False).double()
     x = clips(2, 5, 4, 3, 3)

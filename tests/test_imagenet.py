@@ -91,6 +91,24 @@ def test_inflation_repeats_and_does_not_divide():
     torch.testing.assert_close(response[:, :, 0], 2 * flat)
 
 
+@pytest.mark.parametrize(("backbone", "time"), [("resnet50", 3), ("inceptionv1", 7)])
+def test_the_first_layer_of_i3d_answers_a_still_clip_as_often_as_its_kernel_is_long(backbone, time, request):
+    """And away from the clip's ends only: there the kernel hangs over."""
+    image_net = request.getfixturevalue(backbone.replace("inceptionv1", "googlenet"))
+    net = small(backbone, "i3d", frames=9, width=64)
+    load_imagenet(net.trunk, image_net.state_dict())
+    conv = net.trunk.conv1 if backbone == "resnet50" else net.trunk.conv1.conv
+    flat = image_net.conv1 if backbone == "resnet50" else image_net.conv1.conv
+    picture_BCHW, reach = torch.rand(1, 3, 32, 32), time // 2
+    with torch.no_grad():
+        found = conv(picture_BCHW[:, :, None].expand(-1, -1, 9, -1, -1))
+        once = flat(picture_BCHW)
+    for frame in range(9):
+        seen = sum(0 <= frame + k <= 8 for k in range(-reach, reach + 1))
+        assert (seen == time) == (reach <= frame <= 8 - reach)
+        torch.testing.assert_close(found[:, :, frame], seen * once, rtol=1e-4, atol=1e-4)
+
+
 def test_weights_of_another_network_are_a_mistake(resnet18, resnet50):
     net: VideoCnn = on_meta("resnet18", "none", classes=5, frames=2, side=32)
     with pytest.raises(UserError, match="no place for the ImageNet weights"):

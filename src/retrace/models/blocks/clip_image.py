@@ -1,7 +1,7 @@
 """A clip as one image, T high and H W wide: then 2D layers mix frames.
 
 2D convolutions and pools are faster than 3D ones of the same size, most of all depthwise ones, and
-channels-last features take this view without a copy (benchmarks/tam.py).
+channels-last features take this view without a copy (benchmarks/video_cnns.py).
 """
 
 from torch import Tensor
