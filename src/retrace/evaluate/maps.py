@@ -8,6 +8,7 @@ whatever it finds, stretched over the frames.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from retrace.data import loader
 from retrace.data.feed import videos_of
 from retrace.data.transforms import normalise
 from retrace.errors import UserError
+from retrace.evaluate.attention_maps import looks, regions
 from retrace.evaluate.pictures import Pictures
 from retrace.evaluate.rollout import heat
 from retrace.evaluate.score import load_trained
@@ -76,4 +78,16 @@ def _rollout(model: nn.Module, kind: kinds.Rollout, x_BTCHW: Tensor) -> ByName:
     return {"attention rollout": heat(model, x_BTCHW)[0]}
 
 
-_KINDS: dict[type, Callable[[nn.Module, kinds.Kind, Tensor], ByName]] = {kinds.Rollout: _rollout}
+def _attention(model: nn.Module, kind: kinds.Attention, x_BTCHW: Tensor) -> ByName:
+    return looks(model, kind.stage, x_BTCHW, swapped=kind.swapped)
+
+
+def _regions(model: nn.Module, kind: kinds.Regions, x_BTCHW: Tensor) -> ByName:
+    return regions(model, kind.stage, x_BTCHW, shown=kind.shown)
+
+
+_KINDS: dict[type, Callable[[nn.Module, Any, Tensor], ByName]] = {
+    kinds.Rollout: _rollout,
+    kinds.Attention: _attention,
+    kinds.Regions: _regions,
+}

@@ -103,12 +103,12 @@ TimeBlock = Annotated[AnySet | Tape | Gta | Own, Field(discriminator="kind")]
 class Blocks(Strict):
     """The blocks at a position, in this order: over all places of all frames, in each frame, over time.
 
-    The decoupled version of a block is one in space and one in time.
+    The decoupled version of a block is one in space and one in time. What is not named is not there.
     """
 
-    joint: SetBlock | None
-    space: SetBlock | None
-    time: TimeBlock | None
+    joint: SetBlock | None = None
+    space: SetBlock | None = None
+    time: TimeBlock | None = None
 
     @model_validator(mode="after")
     def _pools_no_frames(self) -> Self:

@@ -4,9 +4,9 @@ Like `spec`, these types are hashed and have no defaults. A kind of map is a typ
 `retrace.evaluate.maps`.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from retrace.plan.spec import VideoView
 from retrace.plan.strict import Name, Strict
@@ -18,8 +18,35 @@ class Rollout(Strict):
     kind: Literal["rollout"]
 
 
-Kind = Rollout
-"""Any kind of map; as soon as there are two, a union told apart by `kind`."""
+Stage = Annotated[
+    Literal["layer1", "layer2", "layer3", "layer4"],
+    Field(description="the last unit of attention blocks in this stage of the backbone is looked into"),
+]
+
+
+class Attention(Strict):
+    """What one place attends to in joint attention, or in spatial and then temporal attention.
+
+    It is the place of the middle frame where pixels vary most over the clip.
+    """
+
+    kind: Literal["attention"]
+    stage: Stage
+    swapped: bool = Field(
+        description="whether spatial and temporal attention by each other's projections are shown, too"
+    )
+
+
+class Regions(Strict):
+    """How strongly each place belongs to the regions that GTA gathers places into."""
+
+    kind: Literal["regions"]
+    stage: Stage
+    shown: PositiveInt = Field(description="so many regions, the strongest on average over the clip first")
+
+
+Kind = Annotated[Rollout | Attention | Regions, Field(discriminator="kind")]
+"""Any kind of map."""
 
 
 class Maps(Strict):
