@@ -10,11 +10,12 @@ import pytest
 
 from pages import MODELS, ROOT, SEEDS, SIZES, SOURCES, copy_pages, edit, position, runs
 from retrace.errors import UserError
-from retrace.plan import config, specs
+from retrace.plan import config, fingerprint, specs
+from retrace.plan.cell import CostCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import canonical, digest
 from retrace.plan.layout import run_folder, split_folder, view_folder
-from retrace.plan.page import CostCell, Side
+from retrace.plan.page import Side
 from retrace.plan.plan import Plan, target
 
 HARDWARE = {"device", "gpu", "gpus", "threads", "workers", "nodes", "micro_batch", "path", "folder"}
@@ -119,7 +120,7 @@ def test_hardware_and_configuration_are_no_part_of_a_run(root, tmp_path):
     plans = [Plan(folder, "tiny") for folder in (root, tmp_path / "root")]
     assert settings[0] != settings[1]
     assert plans[0].runs == plans[1].runs
-    assert plans[0].page_fingerprint() == plans[1].page_fingerprint()
+    assert fingerprint.of_page(plans[0]) == fingerprint.of_page(plans[1])
     keys = set(json.dumps([run.model_dump() for run in plans[0].runs.values()]).split('"'))
     assert keys.isdisjoint(HARDWARE | config.Config.model_fields.keys() - {"mnist"})
 

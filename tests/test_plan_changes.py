@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pages import RAC, SEEDS, SIZES, SOURCES, copy_pages, edit, position, runs
+from retrace.plan import fingerprint
 from retrace.plan.plan import Plan
 
 DOT = "datasets/temporal-shape-2dot.yaml"
@@ -39,7 +40,8 @@ def edited(tmp_path):
 
 
 def fingerprints(plan):
-    return {(paper, key): plan.fingerprint(paper, key) for paper in plan.papers for key in plan.items(paper)}
+    items = [(paper, key) for paper in plan.papers for key in plan.items(paper)]
+    return {item: fingerprint.of_item(plan, *item) for item in items}
 
 
 def altered(before, after):
@@ -57,23 +59,23 @@ def test_a_published_number_changes_its_table_and_no_run(full, edited):
     assert altered(full, plan) == {"table-8"}
     assert plan.runs == full.runs
     assert (plan.views, plan.splits) == (full.views, full.splits)
-    assert plan.claims_fingerprint() == full.claims_fingerprint()
-    assert plan.ledger_fingerprint() == full.ledger_fingerprint()
-    assert plan.page_fingerprint() != full.page_fingerprint()
+    assert fingerprint.of_claims(plan) == fingerprint.of_claims(full)
+    assert fingerprint.of_ledger(plan) == fingerprint.of_ledger(full)
+    assert fingerprint.of_page(plan) != fingerprint.of_page(full)
 
 
 def test_a_reason_changes_what_shows_it_and_no_run(full, edited):
     plan = edited("why: not printed; 3D CNN and ConvLSTM}", "why: the paper is silent}")
     assert altered(full, plan) == {"figure-2", "figure-3", "figure-4"}
     assert plan.runs == full.runs
-    assert plan.ledger_fingerprint() != full.ledger_fingerprint()
+    assert fingerprint.of_ledger(plan) != fingerprint.of_ledger(full)
 
 
 def test_a_claim_changes_no_table(full, edited):
     plan = edited("says: On Diving48 the", "says: With Diving48 the")
     assert altered(full, plan) == set()
-    assert plan.claims_fingerprint() != full.claims_fingerprint()
-    assert plan.page_fingerprint() != full.page_fingerprint()
+    assert fingerprint.of_claims(plan) != fingerprint.of_claims(full)
+    assert fingerprint.of_page(plan) != fingerprint.of_page(full)
 
 
 def test_what_a_scale_says_stands_under_every_table(tiny, edited):
@@ -112,7 +114,7 @@ def test_words_about_a_dataset_change_no_run(full, edited):
     plan = edited("title: Temporal Shape, 2Dot", "title: Two dots", DOT)
     assert plan.runs == full.runs
     assert plan.views == full.views
-    assert plan.page_fingerprint() != full.page_fingerprint()
+    assert fingerprint.of_page(plan) != fingerprint.of_page(full)
 
 
 # What numbers rest on

@@ -17,7 +17,9 @@ def counted(value: float) -> Outcome:
 
 def trained(value: float, half_width: float = 0.0, coverage: float = 1.0) -> Outcome:
     low, high = value - half_width, value + half_width
-    return Outcome("measured", "", value, low, high, 1.0, n_seeds=5, n_clips=500, coverage=coverage)
+    return Outcome(
+        "measured", "", value, low, high, 1.0, n_seeds=5, n_clips=500, coverage=coverage, scaled=True
+    )
 
 
 def word(published, found: Outcome, where: Column | None = None, comparable: bool = True) -> str:

@@ -1,5 +1,5 @@
 # What a rule needs, answered by the plan.
-from retrace.plan.page import CostCell
+from retrace.plan.cell import VideosCell
 from retrace.plan.specs import has_imported
 
 
@@ -31,8 +31,8 @@ def mapped_videos(wildcards):
 
 def answers_of(cells):
     """The scores and maps that trained cells rest on, each file once."""
-    asked = [(run, cell.maps or cell.view) for cell in cells for run in cell.runs]
-    return sorted({str(layout.answers_of(*one)) for one in asked})
+    trained = [one for cell in cells for one in cell.trained()]
+    return sorted({str(layout.answers_of(run, cell.asked)) for cell in trained for run in cell.runs})
 
 
 def imported_scores(items):
@@ -40,17 +40,24 @@ def imported_scores(items):
     cells = [
         cell for paper, key in items if key in PLAN.papers[paper].tables for cell in PLAN.cells(paper, key)
     ]
-    asked = [(run, cell.view) for cell in cells for run in cell.runs if has_imported(ROOT, run)]
+    asked = [(run, cell.view) for cell in cells if cell.view for run in cell.runs if has_imported(ROOT, run)]
     return sorted({f"{layout.view_folder(*pair, imported=True)}/scores.parquet" for pair in asked})
 
 
 def item_inputs(paper, key):
-    """What one table or figure is rendered from: scores, maps, costs and the numbers on record."""
+    """What a table or figure is rendered from: scores, maps, costs, counted videos, numbers on record."""
     cells = PLAN.cells(paper, key)
-    costs = (
-        [layout.COSTS.format(paper=paper)] if any(isinstance(c.definition, CostCell) for c in cells) else []
-    )
-    return [*answers_of(cells), *imported_scores([(paper, key)]), *costs, *on_record(paper)]
+    costs = [layout.COSTS.format(paper=paper)] if PLAN.item_costs(paper, key) else []
+    imported = imported_scores([(paper, key)])
+    return [*answers_of(cells), *imported, *costs, *counted_videos(cells), *on_record(paper)]
+
+
+def counted_videos(cells):
+    """Where the videos are counted that cells tell of. Ancient: the folder's name holds the hash of the set."""
+    counted = [cell.collection for cell in cells if isinstance(cell.definition, VideosCell)]
+    folders = sorted({str(layout.collection_folder(collection)) for collection in counted})
+    return [ancient(f"{folder}/annotations.json") for folder in folders]
+
 
 
 def on_record(paper):

@@ -18,7 +18,7 @@ rule table:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=lambda wildcards: PLAN.fingerprint(wildcards.paper, wildcards.table),
+        content=lambda wildcards: fingerprint.of_item(PLAN, wildcards.paper, wildcards.table),
     shell:
         "python -m retrace table {wildcards.paper}/{wildcards.table} --scale {wildcards.scale} > {log} 2>&1"
 
@@ -43,7 +43,7 @@ rule figure:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=lambda wildcards: PLAN.fingerprint(wildcards.paper, wildcards.figure),
+        content=lambda wildcards: fingerprint.of_item(PLAN, wildcards.paper, wildcards.figure),
     shell:
         "python -m retrace figure {wildcards.paper}/{wildcards.figure} --scale {wildcards.scale} > {log} 2>&1"
 
@@ -61,7 +61,7 @@ rule claims:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=PLAN.claims_fingerprint(),
+        content=fingerprint.of_claims(PLAN),
     shell:
         "python -m retrace claims --scale {wildcards.scale} > {log} 2>&1"
 
@@ -78,7 +78,7 @@ rule ledger:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=PLAN.ledger_fingerprint(),
+        content=fingerprint.of_ledger(PLAN),
     shell:
         "python -m retrace ledger --scale {wildcards.scale} > {log} 2>&1"
 
@@ -101,6 +101,6 @@ rule page:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=PLAN.page_fingerprint(),
+        content=fingerprint.of_page(PLAN),
     shell:
         "python -m retrace page --scale {wildcards.scale} > {log} 2>&1"

@@ -6,8 +6,8 @@ from pathlib import Path
 from retrace.cost.count import parameters, work
 from retrace.files import write_text
 from retrace.models.registry import build
+from retrace.plan.cell import CostCell
 from retrace.plan.layout import COSTS
-from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan
 
 

@@ -2,41 +2,40 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from retrace.errors import UserError
-from retrace.plan.datasets import Dataset
-from retrace.plan.identity import digest
-from retrace.plan.library import Library
-from retrace.plan.load import Document, Key
-from retrace.plan.maps import Maps
-from retrace.plan.mistakes import checked
-from retrace.plan.model import Model
-from retrace.plan.page import (
+from retrace.plan.cell import (
+    ClassesCell,
     CostCell,
     Definition,
-    Figure,
+    DifferenceCell,
+    EnsembleCell,
     Fragment,
-    Item,
     MapCell,
-    Paper,
-    Published,
     ScoreCell,
-    Shrink,
-    Table,
+    SettingCell,
     TrainedCell,
-    TrainingPlan,
+    VideosCell,
 )
-from retrace.plan.spec import Run, Split, VideoProtocol, VideoView, View
+from retrace.plan.identity import digest
+from retrace.plan.load import Key
+from retrace.plan.maps import Maps
+from retrace.plan.merge import agrees, merge
+from retrace.plan.mistakes import checked
+from retrace.plan.page import Figure, Item, Published, Table
+from retrace.plan.resolve import maps_of, run_of, view_of
+from retrace.plan.settings import spelt_out
+from retrace.plan.shelf import Shelf
+from retrace.plan.spec import Run, VideoProtocol, VideoView, View
 from retrace.plan.strict import nearest
-from retrace.plan.video import SplitName, VideoSplit
-
-T = TypeVar("T", bound=BaseModel)
+from retrace.plan.video import Collection
 
 _DEFINITION: TypeAdapter[Definition] = TypeAdapter(Definition)
-_MODEL: TypeAdapter[Model] = TypeAdapter(Model)
+_DERIVED = {"difference": ("measure", "of", "less"), "ensemble": ("measure", "of", "members")}
+"""The keys that say how a number is computed from others; all other keys of its cell define those."""
 
 
 class Place(NamedTuple):
@@ -53,104 +52,83 @@ class Place(NamedTuple):
 class Cell(NamedTuple):
     """One number: where it stands, what was published, and what it is made from (or why it is not).
 
-    The runs of a cell are asked a view, or for maps.
+    `runs` are all that it rests on. They are asked a `view`, or for `maps`, unless the number is computed
+    from those of other cells, its `parts`. `says` is a setting in words, `collection` a counted dataset.
     """
 
     place: Place
     published: Published
-    definition: Definition | None
-    runs: tuple[Run, ...]
-    view: View | VideoView | None
-    not_run: str | None
+    definition: Definition | None = None
+    runs: tuple[Run, ...] = ()
+    view: View | VideoView | None = None
+    not_run: str | None = None
+    parts: tuple["Cell", ...] = ()
+    says: str | None = None
+    collection: Collection | None = None
     maps: Maps | None = None
 
+    @property
+    def asked(self) -> View | VideoView | Maps | None:
+        return self.maps or self.view
 
-class Shelf(NamedTuple):
-    """What cells are made from, at one scale: the datasets and one paper's page.
-
-    `datasets` are those of clips, as the scale has them; `stand_ins` are generated videos, by the real ones.
-    """
-
-    key: str
-    page: Paper
-    document: Document
-    datasets: Mapping[str, Dataset]
-    library: Library
-    stand_ins: Mapping[str, str]
-    shrink: Shrink
-    overlay: Document
-    scale: str
+    def trained(self) -> Iterator["Cell"]:
+        """Yield the cells whose scores or maps this one rests on: itself, its parts, or none."""
+        if self.not_run is not None:
+            return
+        if self.asked is not None:
+            yield self
+        for part in self.parts:
+            yield from part.trained()
 
 
-def merge(*fragments: Fragment) -> Fragment:
-    """Return the union of nested mappings; where two disagree, the later one stands.
+class _Spot(NamedTuple):
+    """What a page says of one cell: the fragments of its definition by their key, the widest first."""
 
-    A null takes away what an earlier one said, and another `kind` or `family` all that belonged to the one
-    before.
-    """
-    whole: Fragment = {}
-    for fragment in fragments:
-        for key, value in fragment.items():
-            if value is None and key in whole:
-                del whole[key]
-            elif (
-                isinstance(value, dict) and isinstance(whole.get(key), dict) and _same_kind(whole[key], value)
-            ):
-                whole[key] = merge(whole[key], value)
-            else:
-                whole[key] = value
-    return whole
+    place: Place
+    published: Published
+    fragments: Mapping[Key, Fragment]
+    not_run: str | None
+
+    @property
+    def fragment(self) -> Fragment:
+        return merge(*self.fragments.values())
+
+    @property
+    def roots(self) -> list[Key]:
+        """The keys of the fragments, the narrowest first, as mistakes are placed."""
+        return list(self.fragments)[::-1]
 
 
-def _same_kind(before: Fragment, after: Fragment) -> bool:
-    return all(before.get(key, after[key]) == after[key] for key in ("kind", "family") if key in after)
-
-
-def agrees(pattern: Any, value: Any) -> bool:
-    """Tell whether `value` has all that `pattern` asks; a list in the pattern means any of its entries."""
-    if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(agrees(p, value.get(key)) for key, p in pattern.items())
-    if isinstance(pattern, list | tuple):
-        return any(agrees(p, value) for p in pattern)
-    return bool(pattern == value)
-
-
-def split_of(name: str, dataset: Dataset, split: str) -> Split:
-    """Return one split of `dataset` as the unit that is made and stored."""
-    return Split.model_validate(
-        {
-            "dataset": name,
-            "split": split,
-            "clips": dataset.splits[split],  # type: ignore[index]
-            **dataset.model_dump(include={"version", "frames", "side", "channels", "classes", "generator"}),
-        }
-    )
+_Spots = Mapping[tuple[tuple[str, str], ...], _Spot]
 
 
 def cells_of(shelf: Shelf, item: str) -> tuple[Cell, ...]:
     """Return every cell of one table or figure. Raises UserError if a definition is wrong."""
     page = shelf.page
     if item in page.tables:
-        return tuple(_table_cells(shelf, item, page.tables[item]))
-    return tuple(_figure_cells(shelf, item, page.figures[item]))
+        found = _table_spots(shelf, item, page.tables[item])
+    else:
+        found = _figure_spots(shelf, item, page.figures[item])
+    spots = {spot.place.axes: spot for spot in found}
+    return tuple(_cell(shelf, spot, spots) for spot in spots.values())
 
 
-def _table_cells(shelf: Shelf, key: str, table: Table) -> Iterator[Cell]:
+def _table_spots(shelf: Shelf, key: str, table: Table) -> Iterator[_Spot]:
     for (r, row), (c, column) in product(enumerate(table.rows), enumerate(table.columns)):
         place = Place(shelf.key, key, (("row", row.key), ("column", column.key)))
         own = row.cells.get(column.key, {})
         reason = own if isinstance(own, str) else row.not_run or column.not_run or table.not_run
         not_run = "cited" if row.kind == "cited" else reason
-        parts = {
+        fragments = {
             ("tables", key, "cell"): table.cell,
             ("tables", key, "columns", c, "cell"): column.cell,
             ("tables", key, "rows", r, "cell"): row.cell,
             ("tables", key, "rows", r, "cells", column.key): own if isinstance(own, dict) else {},
         }
-        yield _cell(shelf, place, row.published[c], parts, not_run)
+        yield _Spot(place, row.published[c], fragments, not_run)
 
 
-def _figure_cells(shelf: Shelf, key: str, figure: Figure) -> Iterator[Cell]:
+def _figure_spots(shelf: Shelf, key: str, figure: Figure) -> Iterator[_Spot]:
     if figure.draw is None:
         return
     axes: list[tuple[str, str, tuple[Item, ...]]] = [
@@ -160,35 +138,107 @@ def _figure_cells(shelf: Shelf, key: str, figure: Figure) -> Iterator[Cell]:
     ]
     axes = [axis for axis in axes if axis[2]]
     for items in product(*(enumerate(axis[2]) for axis in axes)):
-        place = Place(
-            shelf.key, key, tuple((axis[0], item.key) for axis, (_, item) in zip(axes, items, strict=True))
-        )
-        parts: dict[Key, Fragment] = {("figures", key, "cell"): figure.cell}
+        found = {axis[0]: entry for axis, entry in zip(axes, items, strict=True)}
+        place = Place(shelf.key, key, tuple((axis, item.key) for axis, (_, item) in found.items()))
+        fragments: dict[Key, Fragment] = {("figures", key, "cell"): figure.cell}
         for axis, (index, item) in zip(axes, items, strict=True):
-            parts[("figures", key, axis[1], index, "cell")] = item.cell
+            fragments[("figures", key, axis[1], index, "cell")] = item.cell
         not_run = next((item.not_run for _, item in items if item.not_run), None)
-        yield _cell(shelf, place, None, parts, not_run)
+        yield _Spot(place, _plotted(figure, found), fragments, not_run)
 
 
-def _cell(
-    shelf: Shelf, place: Place, published: Published, parts: Mapping[Key, Fragment], not_run: str | None
-) -> Cell:
-    if not_run is not None:
-        return Cell(place, published, None, (), None, not_run)
-    fragment, roots = merge(*parts.values()), list(parts)[::-1]
-    definition = checked(_DEFINITION.validate_python, fragment, shelf.document, roots)
-    if isinstance(definition, CostCell):
-        return Cell(place, published, definition, (), None, None)
+def _plotted(figure: Figure, found: Mapping[str, tuple[int, Item]]) -> Published:
+    """Return the number behind one point, where it is known."""
+    if figure.published is None:
+        return None
+    panel = found["panel"][1].key if "panel" in found else None
+    return figure.published.at(found["series"][1].key, panel, found["x"][0])
+
+
+def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
+    cell = Cell(spot.place, spot.published, not_run=spot.not_run)
+    if spot.not_run is not None:
+        return cell
+    roots = spot.roots
+    own, common = _split_up(spot.fragment)
+    definition = checked(_DEFINITION.validate_python, own, shelf.document, roots)
+    cell = cell._replace(definition=definition)
+    match definition:
+        case ScoreCell() | MapCell():
+            return _trained(shelf, cell, definition, roots)
+        case SettingCell():
+            says = checked(lambda _: spelt_out(definition, shelf.full), own, shelf.document, roots)
+            return cell._replace(says=says)
+        case VideosCell() | ClassesCell():
+            return _counted(shelf, cell, definition, roots)
+        case DifferenceCell():
+            other = _elsewhere(shelf, spot, spots, definition)
+            sides = [(common, roots), (_split_up(other.fragment)[1], other.roots)]
+            return _derived(shelf, cell, definition.of, sides)
+        case EnsembleCell():
+            members = [(merge(common, member), roots) for member in definition.members]
+            return _derived(shelf, cell, definition.of, members)
+        case CostCell():
+            return cell
+
+
+def _split_up(fragment: Fragment) -> tuple[Fragment, Fragment]:
+    """Return what a definition says of the number itself, and what of the cells that it is computed from."""
+    own = _DERIVED.get(str(fragment.get("measure")), tuple(fragment))
+    return (
+        {key: value for key, value in fragment.items() if key in own},
+        {key: value for key, value in fragment.items() if key not in own},
+    )
+
+
+def _elsewhere(shelf: Shelf, spot: _Spot, spots: _Spots, definition: DifferenceCell) -> _Spot:
+    """Return the spot that a difference is taken to. Raises UserError if there is none."""
+    axes = dict(spot.place.axes)
+    for axis, key in definition.less.items():
+        valid = [dict(other)[axis] for other in spots if axis in axes]
+        if key not in valid:
+            hint = nearest(key, valid) if valid else f"its axes: {', '.join(axes)}"
+            message = f"there is no {axis} '{key}' here; {hint}"
+            raise UserError(shelf.document.problem((*spot.roots[0], "less", axis), message))
+        axes[axis] = key
+    return spots[tuple(axes.items())]
+
+
+def _derived(shelf: Shelf, cell: Cell, metric: str, sides: list[tuple[Fragment, list[Key]]]) -> Cell:
+    """Return a cell computed from trained ones; where one of these is not run, neither is it."""
+    parts = []
+    for fragment, roots in sides:
+        whole = {**fragment, "measure": metric}
+        definition = checked(_DEFINITION.validate_python, whole, shelf.document, roots)
+        assert isinstance(definition, ScoreCell)
+        parts.append(_trained(shelf, Cell(cell.place, None, definition), definition, roots))
+    not_run = next((part.not_run for part in parts if part.not_run), None)
+    runs = {digest(run): run for part in parts for run in part.runs if not not_run}
+    return cell._replace(parts=tuple(parts), runs=tuple(runs.values()), not_run=not_run)
+
+
+def _counted(shelf: Shelf, cell: Cell, definition: VideosCell | ClassesCell, roots: list[Key]) -> Cell:
+    """Return a cell that counts classes, or videos: where another dataset stands in, those of that one."""
+    name, videos = definition.data, shelf.library.videos
+    _known(shelf, name, videos, "dataset of videos", "data", roots)
+    if isinstance(definition, VideosCell):
+        splits = {str(split): expected for split, expected in videos[name].splits.items()}
+        _known(shelf, definition.split, splits, "split", "split", roots)
+        name = shelf.stand_ins.get(name, name)
+    return cell._replace(collection=shelf.library.collection(name))
+
+
+def _trained(shelf: Shelf, cell: Cell, definition: ScoreCell | MapCell, roots: list[Key]) -> Cell:
     only = shelf.shrink.only
     _check_known(shelf, definition, roots)
     _check_fit(shelf, definition, roots)
     if only is not None and not any(agrees(pattern, definition.model_dump()) for pattern in only):
-        return Cell(place, published, definition, (), None, f"not part of scale '{shelf.scale}'")
+        return cell._replace(not_run=f"not part of scale '{shelf.scale}'")
     seeds = shelf.page.protocols[definition.protocol].seeds[: shelf.shrink.seeds]
-    runs = tuple(_run(shelf, definition, definition.protocol, seed) for seed in seeds)
+    runs = tuple(run_of(shelf, definition, seed) for seed in seeds)
     if isinstance(definition, MapCell):
-        return Cell(place, published, definition, runs[:1], None, None, _maps(shelf, definition))
-    return Cell(place, published, definition, runs, view_of(shelf, definition), None)
+        return cell._replace(runs=runs[:1], maps=maps_of(shelf, definition))
+    return cell._replace(runs=runs, view=view_of(shelf, definition))
 
 
 def _check_known(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
@@ -224,70 +274,6 @@ def _check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
         if split not in splits:
             message = f"'{cell.data}' has no split '{split}' to train with; {nearest(split, splits)}"
             raise UserError(shelf.document.problem((*roots[0], "data"), message))
-
-
-def ancestors(shelf: Shelf, cell: TrainedCell, run: Run) -> Iterator[Run]:
-    """Yield the runs that `run` of a cell starts from: its parent, the parent of that, and so on."""
-    protocol = shelf.page.protocols[cell.protocol].parent
-    while protocol is not None:
-        yield _run(shelf, cell, protocol, run.seed)
-        protocol = shelf.page.protocols[protocol].parent
-
-
-def _run(shelf: Shelf, cell: TrainedCell, protocol: str, seed: int) -> Run:
-    plan = shelf.page.protocols[protocol]
-    parent = None if plan.parent is None else digest(_run(shelf, cell, plan.parent, seed))
-    return Run(
-        recipe=plan.recipe,
-        model=_small(shelf, cell.model),
-        train=_split(shelf, cell.data, "train"),
-        val=_split(shelf, cell.data, "val"),
-        protocol=_normalised(plan.train, plan, cell, "train_clip", "val_clip"),
-        seed=seed,
-        parent=parent,
-    )
-
-
-def _small(shelf: Shelf, model: Model) -> Model:
-    """Return what the scale makes of a model."""
-    small = merge(model.model_dump(mode="json"), shelf.shrink.model)
-    return checked(_MODEL.validate_python, small, shelf.overlay, (("papers", shelf.key, "model"),))
-
-
-def view_of(shelf: Shelf, cell: TrainedCell) -> View | VideoView:
-    """Return the view of a cell with its domains resolved to splits."""
-    plan = shelf.page.views[cell.view]
-    domains = {
-        domain: _split(shelf, ask.dataset or cell.data, ask.split) for domain, ask in plan.domains.items()
-    }
-    if plan.clip is None:
-        return View.model_validate({"name": cell.view, "order": plan.order, "domains": domains})
-    clip = _normalised(plan, shelf.page.protocols[cell.protocol], cell, "clip").clip
-    whole = {"name": cell.view, "order": plan.order, "clip": clip, "domains": domains}
-    whole["average"] = plan.average
-    return VideoView.model_validate(whole)
-
-
-def _maps(shelf: Shelf, cell: MapCell) -> Maps:
-    view = view_of(shelf, cell)
-    assert isinstance(view, VideoView)
-    return Maps(map=cell.map, videos=cell.videos, domain=cell.domain, view=view)
-
-
-def _normalised(value: T, plan: TrainingPlan, cell: TrainedCell, *clips: str) -> T:
-    """Return a protocol or view whose `clips` are normalised as the cell's backbone wants them."""
-    own = plan.normalisation.get(getattr(cell.model, "backbone", ""))
-    if own is None:
-        return value
-    changed = {name: getattr(value, name).model_copy(update=own.model_dump()) for name in clips}
-    return value.model_copy(update=changed)
-
-
-def _split(shelf: Shelf, name: str, split: SplitName) -> Split | VideoSplit:
-    """Return one split of a dataset, or of the generated one that stands in for it."""
-    if name in shelf.datasets:
-        return split_of(name, shelf.datasets[name], split)
-    return VideoSplit(collection=shelf.library.collection(shelf.stand_ins.get(name, name)), split=split)
 
 
 def _known(shelf: Shelf, name: str, valid: Mapping[str, Any], what: str, key: str, roots: list[Key]) -> None:

@@ -5,11 +5,14 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar
 
 from retrace.errors import UserError
+from retrace.plan.cell import Fragment
 from retrace.plan.datasets import Dataset
-from retrace.plan.expand import Cell, Shelf, agrees, merge
+from retrace.plan.expand import Cell
 from retrace.plan.load import Document, Key
+from retrace.plan.merge import agrees, merge
 from retrace.plan.mistakes import checked
-from retrace.plan.page import Fragment, TrainingPlan, ViewPlan
+from retrace.plan.page import TrainingPlan, ViewPlan
+from retrace.plan.shelf import Shelf
 from retrace.plan.strict import nearest
 
 T = TypeVar("T")
@@ -69,7 +72,8 @@ def _changed(
 
 def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
     """Raise UserError if an entry of `only`, or one value in a list of it, keeps no cell."""
-    definitions = [cell.definition.model_dump() for cell in cells if cell.definition is not None]
+    all_cells = [one for cell in cells for one in (cell, *cell.parts)]
+    definitions = [cell.definition.model_dump() for cell in all_cells if cell.definition is not None]
     for index, pattern in enumerate(shelf.shrink.only or ()):
         for narrow in (pattern, *_narrowed(pattern)):
             if not any(agrees(narrow, definition) for definition in definitions):

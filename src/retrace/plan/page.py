@@ -1,21 +1,27 @@
-"""The types of a paper's page and of a scale: what the YAML files may say."""
+"""The types of a paper's page: what the files in papers/ may say."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
+from retrace.plan.cell import Fragment
 from retrace.plan.clip import Normalisation, TestClip
-from retrace.plan.maps import Kind
-from retrace.plan.model import Model
 from retrace.plan.spec import Average, Protocol, VideoProtocol
 from retrace.plan.strict import Name, Strict, mistake, nearest
 
 Origin = Literal["paper", "main_paper", "code", "measured", "derived", "assumed"]
 """Where a value comes from: printed in the text we hold; recalled from the main paper; read in the
 authors' code; measured with it; computed from printed values; or chosen by us."""
-
-Fragment = dict[str, Any]
-"""A part of a cell's definition. The parts of a table, its row and its column add up to a whole."""
 
 
 class Quoted(Strict):
@@ -104,18 +110,59 @@ class Table(Strict):
         return self
 
 
+class Look(Strict):
+    """How something is drawn, where the page says so: series that are akin share a colour or a marker."""
+
+    colour: NonNegativeInt | None = Field(None, description="number of a colour; default: the next one")
+    marker: NonNegativeInt | None = Field(None, description="number of a marker; default: the next one")
+    dashed: bool = False
+
+
+class Series(Item, Look):
+    """A series of a figure."""
+
+
+class LegendEntry(Look):
+    """What a colour, a marker or a dashed line stands for."""
+
+    label: str
+
+
+class Values(Strict):
+    """The numbers behind a figure, where they are known: by series, and there by panel if it has panels."""
+
+    source: Origin
+    why: str
+    by_series: dict[str, tuple[float | None, ...] | dict[str, tuple[float | None, ...]]] = Field(
+        description="each list in the order of x"
+    )
+
+    def at(self, series: str, panel: str | None, x: int) -> Quoted | None:
+        """Return the number at position `x` of a series, or None if it is not known."""
+        known = self.by_series.get(series, ())
+        numbers = known.get(panel or "", ()) if isinstance(known, dict) else known
+        value = numbers[x] if x < len(numbers) else None
+        return None if value is None else Quoted(value=value, source=self.source, why=self.why)
+
+
 class Figure(Strict):
     """A figure: what it draws, and the axes whose combinations are its cells."""
 
     number: str
     title: str
     place: str
-    draw: Literal["accuracy_by_size", "ratio_by_size", "maps"] | None = Field(
-        None, description="the kind of drawing; none yet where the figure is not drawn"
+    draw: Literal["accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "maps"] | None = Field(
+        None,
+        description="the kind of drawing; none yet where the figure is not drawn. The cost is that of all "
+        "clips and crops of a test, in multiply-adds",
     )
     panels: tuple[Item, ...] = ()
-    series: tuple[Item, ...] = ()
+    series: tuple[Series, ...] = ()
+    legend: tuple[LegendEntry, ...] = Field(
+        (), description="where the looks tell more than the series' names"
+    )
     x: tuple[Item, ...] = ()
+    published: Values | None = None
     x_label: str = ""
     y_label: str = ""
     cell: Fragment = {}
@@ -128,6 +175,23 @@ class Figure(Strict):
             raise mistake("a figure needs exactly one of 'draw' and 'not_run'")
         for axis in ("panels", "series", "x"):
             _distinct(getattr(self, axis), axis)
+        return self
+
+    @model_validator(mode="after")
+    def _published_has_places(self) -> Self:
+        series, panels = {item.key for item in self.series}, {item.key for item in self.panels}
+        for key, known in (self.published.by_series if self.published else {}).items():
+            where = ("published", "by_series", key)
+            if key not in series:
+                raise mistake(f"there is no series '{key}'; {nearest(key, series)}", *where)
+            if isinstance(known, dict) != bool(panels):
+                raise mistake("should be a list for each panel, or one list where there are none", *where)
+            lists = known if isinstance(known, dict) else {None: known}
+            for panel, numbers in lists.items():
+                if panel is not None and panel not in panels:
+                    raise mistake(f"there is no panel '{panel}'; {nearest(panel, panels)}", *where, panel)
+                if len(numbers) != len(self.x):
+                    raise mistake(f"holds {len(numbers)} values, the figure has {len(self.x)} on x", *where)
         return self
 
 
@@ -182,6 +246,24 @@ Training = Annotated[
 ]
 
 
+class Parent(Strict):
+    """The run that another one starts from: of the same model, data and seed but for what is said here.
+
+    Where the classes differ, the classifier starts anew; where the models differ, what only the new one has.
+    """
+
+    protocol: Name
+    data: Name | None = None
+    model: Fragment = Field({}, description="how the model that was trained before differs")
+
+
+def _spelt_out(value: object) -> object:
+    return {"protocol": value} if isinstance(value, str) else value
+
+
+NamedParent = Annotated[Parent, BeforeValidator(_spelt_out, json_schema_input_type=Name | Parent)]
+
+
 class TrainingPlan(Strict):
     """A protocol as a page gives it: how to train, and the seeds of the repeats.
 
@@ -191,7 +273,9 @@ class TrainingPlan(Strict):
     recipe: PositiveInt
     train: Training
     seeds: tuple[NonNegativeInt, ...]
-    parent: Name | None = Field(None, description="the protocol whose run of the same model it starts from")
+    parent: NamedParent | None = Field(
+        None, description="what it starts from: a protocol's name, or more where data or model differ"
+    )
     normalisation: dict[str, Normalisation] = Field(
         {}, description="of clips for a backbone whose weights want another one, by its name"
     )
@@ -205,7 +289,7 @@ class Ask(Strict):
 
 
 class ViewPlan(Strict):
-    """A view as a page gives it."""
+    """A view as a page gives it. Like a protocol it may extend another one there."""
 
     order: Literal["forward", "reversed", "shuffled", "single"]
     clip: TestClip | None = Field(None, description="of videos: which clips and crops are shown")
@@ -237,85 +321,7 @@ class Paper(Strict):
     claims: dict[Name, Claim] = {}
 
 
-class Shrink(Strict):
-    """What a scale changes of one paper. Empty: the paper's own size."""
-
-    seeds: PositiveInt | None = Field(None, description="only the first so many seeds of each protocol")
-    only: tuple[Fragment, ...] | None = Field(
-        None, description="keep a trained cell if it agrees with one of these; a list means: any of"
-    )
-    datasets: dict[str, Fragment] = Field(
-        {}, description="changes by dataset name; '*' and '?' are wildcards"
-    )
-    protocols: dict[str, Fragment] = Field({}, description="changes by protocol name")
-    views: dict[str, Fragment] = Field({}, description="changes by view name")
-    model: Fragment = Field({}, description="changes of every trained model")
-
-
-class Scale(Strict):
-    """A scale: how much smaller than the papers the work is."""
-
-    title: str
-    says: str
-    comparable: bool = Field(description="whether trained numbers may be compared with the printed ones")
-    papers: dict[str, Shrink] = {}
-    stand_ins: dict[Name, Name] = Field(
-        {}, description="the generated dataset that takes the place of one of real videos"
-    )
-
-
-class CostCell(Strict):
-    """A cell that needs no training: counted on the meta device at the paper's own size.
-
-    `mparams` are millions of parameters, `gmacs` billions of multiply-adds, `conv_gmacs` those of the
-    convolutions alone.
-    """
-
-    measure: Literal["parameters", "mparams", "gmacs", "conv_gmacs"]
-    model: Model
-    classes: PositiveInt
-    frames: PositiveInt
-    side: PositiveInt
-    channels: Literal[1, 3]
-
-
-class TrainedCell(Strict):
-    """What every cell that rests on trained runs says: of which model, and how it is asked."""
-
-    model: Model
-    data: Name
-    protocol: Name
-    view: Name
-    domain: Name
-
-
-class ScoreCell(TrainedCell):
-    """A metric on one domain of a view, reduced over seeds."""
-
-    measure: Literal["top1", "top5", "mean_class", "ratio"]
-    over: Name | None = Field(None, description="for `ratio`: the domain whose accuracy divides")
-
-    @model_validator(mode="after")
-    def _ratio_has_two_domains(self) -> Self:
-        if (self.measure == "ratio") != (self.over is not None):
-            raise mistake("'over' belongs to measure 'ratio', and a ratio needs it", "over")
-        return self
-
-
-class MapCell(TrainedCell):
-    """Pictures of what the run of the first seed does with some videos of a domain (`retrace.plan.maps`)."""
-
-    measure: Literal["map"]
-    map: Kind
-    videos: PositiveInt = Field(
-        description="how many are shown: the first by id of each of so many classes, in the order of labels"
-    )
-
-
-Definition = Annotated[CostCell | ScoreCell | MapCell, Field(discriminator="measure")]
-
-
-def _distinct(items: tuple[Item, ...], axis: str) -> None:
+def _distinct(items: Sequence[Item], axis: str) -> None:
     seen: set[str] = set()
     for index, item in enumerate(items):
         if item.key in seen:

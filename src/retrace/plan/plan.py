@@ -5,27 +5,20 @@ from functools import cached_property
 from pathlib import Path
 
 from retrace.errors import UserError
-from retrace.plan.expand import Cell, Shelf, ancestors, cells_of
-from retrace.plan.identity import canonical, digest, maps_name, run_name, view_name
+from retrace.plan.cell import CostCell, ScoreCell, TrainedCell
+from retrace.plan.expand import Cell, cells_of
+from retrace.plan.extension import check_parents, extended
+from retrace.plan.identity import digest, maps_name, run_name, view_name
 from retrace.plan.layout import split_folder
 from retrace.plan.library import Library
 from retrace.plan.load import Assumption, Key, documents, files, read
 from retrace.plan.maps import Maps
 from retrace.plan.mistakes import checked
 from retrace.plan.overlay import Change, changes, check_only, shrunk
-from retrace.plan.page import (
-    Claim,
-    CostCell,
-    Figure,
-    Paper,
-    Scale,
-    ScoreCell,
-    Shrink,
-    Side,
-    Table,
-    TrainedCell,
-)
-from retrace.plan.protocols import check_parents, extended
+from retrace.plan.page import Claim, Figure, Paper, Side, Table
+from retrace.plan.resolve import ancestors
+from retrace.plan.scale import Scale, Shrink
+from retrace.plan.shelf import Shelf
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.strict import nearest
 from retrace.plan.video import Collection, VideoSplit
@@ -35,7 +28,7 @@ class Plan:
     """Everything declared, checked against each other, at one scale.
 
     Attributes: `scale` (name), `overlay` (the scale's page), `papers` and `datasets` (those of clips; by
-    name, at the papers' own size), `library` (every dataset's page).
+    name, at the papers' own size), `documents` (the papers' pages as read), `library` (every dataset's page).
     """
 
     def __init__(self, root: Path, scale: str) -> None:
@@ -43,7 +36,7 @@ class Plan:
         self.root = root
         self.scale = scale
         pages = {key: extended(page) for key, page in documents(root, "papers").items()}
-        self._pages = {key: page for key, (page, _) in pages.items()}
+        self.documents = {key: page for key, (page, _) in pages.items()}
         self._sources = {key: sources for key, (_, sources) in pages.items()}
         self.library = Library(root)
         self.datasets = self.library.clips
@@ -53,7 +46,7 @@ class Plan:
         self._scale_page = read(scales[scale], root)
         self.overlay = checked(Scale.model_validate, self._scale_page.data, self._scale_page)
         self.papers = {
-            key: checked(Paper.model_validate, page.data, page) for key, page in self._pages.items()
+            key: checked(Paper.model_validate, page.data, page) for key, page in self.documents.items()
         }
         self._check_names()
         self.library.check_stand_ins(self.overlay.stand_ins, self._scale_page)
@@ -74,10 +67,10 @@ class Plan:
                     if ask.dataset is not None:
                         place = ("views", view, "domains", domain)
                         self._check_ask(key, place, ask.dataset, ask.split)
-            check_parents(paper, self._pages[key])
+            check_parents(paper, self.documents[key])
 
     def _check_ask(self, paper: str, where: tuple[str, ...], dataset: str, split: str) -> None:
-        page = self._pages[paper]
+        page = self.documents[paper]
         datasets = {**self.datasets, **self.library.videos}
         if dataset not in datasets:
             hint = nearest(dataset, datasets)
@@ -92,9 +85,10 @@ class Plan:
 
     def _shelf(self, key: str) -> Shelf:
         shrink = self.overlay.papers.get(key, Shrink.model_validate({}))
-        page, document = self.papers[key], self._pages[key]
+        page, document = self.papers[key], self.documents[key]
         return Shelf(
             key,
+            page,
             page,
             document,
             self.datasets,
@@ -138,13 +132,18 @@ class Plan:
             for key in self.items(paper):
                 yield from self.cells(paper, key)
 
+    def trained_cells(self) -> Iterator[Cell]:
+        """Yield every cell that rests on scores of its own, also those that others are computed from."""
+        for cell in self.all_cells():
+            yield from cell.trained()
+
     def side_cells(self, paper: str, claim: str, side: Side) -> tuple[Cell, ...]:
         """Return the cells that one side of a comparison selects.
 
         Raises UserError if it names a table, figure, axis or key that does not exist, or selects nothing.
         """
         where = self._place_of(paper, claim, side)
-        problem, items = self._pages[paper].problem, self.items(paper)
+        problem, items = self.documents[paper].problem, self.items(paper)
         if side.of not in items:
             hint = nearest(side.of, items)
             raise UserError(problem((*where, "of"), f"there is no table or figure '{side.of}'; {hint}"))
@@ -194,11 +193,11 @@ class Plan:
     def runs(self) -> dict[str, Run]:
         """Every run of this scale by its name, each once however many cells share it; parents first."""
         found: dict[str, Run] = {}
-        for cell in self.all_cells():
+        for cell in self.trained_cells():
             for run in cell.runs:
                 if run_name(run) not in found:
                     assert isinstance(cell.definition, TrainedCell)
-                    line = [*ancestors(self._shelves[cell.place.paper], cell.definition, run)]
+                    line = [*ancestors(self._shelves[cell.place.paper], cell.definition, run.seed)]
                     found |= {run_name(one): one for one in [*reversed(line), run]}
         return found
 
@@ -212,7 +211,7 @@ class Plan:
     def views(self) -> dict[str, dict[str, View | VideoView]]:
         """For every run name the views it is asked, by view name."""
         asked: dict[str, dict[str, View | VideoView]] = {name: {} for name in self.runs}
-        for cell in self.all_cells():
+        for cell in self.trained_cells():
             for run in cell.runs if cell.view else ():
                 assert cell.view is not None
                 asked[run_name(run)][view_name(cell.view)] = cell.view
@@ -253,10 +252,33 @@ class Plan:
 
     def costs(self, paper: str) -> dict[str, CostCell]:
         """Return the cost cells of `paper` by their digest; equal cells are counted once."""
-        cells = (cell.definition for key in self.items(paper) for cell in self.cells(paper, key))
-        return {
-            digest(cell.model_dump(exclude={"measure"})): cell for cell in cells if isinstance(cell, CostCell)
-        }
+        counted = [cell for key in self.items(paper) for cell in self.item_costs(paper, key)]
+        return {digest(cell.model_dump(exclude={"measure"})): cell for cell in counted}
+
+    def item_costs(self, paper: str, key: str) -> list[CostCell]:
+        """Return the costs that one table or figure prints, or that its points stand at."""
+        item, cells = self.item(paper, key), self.cells(paper, key)
+        counted = [cell.definition for cell in cells if isinstance(cell.definition, CostCell)]
+        if isinstance(item, Figure) and item.draw == "accuracy_by_cost":
+            counted += [self.test_cost(cell)[0] for cell in cells if isinstance(cell.definition, ScoreCell)]
+        return counted
+
+    def test_cost(self, cell: Cell) -> tuple[CostCell, int]:
+        """Return the cost of one clip that a cell of videos shows, at the paper's size, and their number."""
+        scored = cell.definition
+        assert isinstance(scored, ScoreCell)
+        clip = self.papers[cell.place.paper].views[scored.view].clip
+        assert clip is not None
+        classes = len(self.library.collection(scored.data).classes)
+        cost = CostCell(
+            measure="conv_gmacs",
+            model=scored.model,
+            classes=classes,
+            frames=clip.sampling.frames,
+            side=clip.side,
+            channels=3,
+        )
+        return cost, clip.shown
 
     # What it rests on
 
@@ -264,18 +286,31 @@ class Plan:
         """Return the values behind `cell` that its paper does not print."""
         if cell.definition is None:
             return ()
-        page = self._pages[cell.place.paper]
+        page = self.documents[cell.place.paper]
         used = [("tables", cell.place.item), ("figures", cell.place.item)]
-        found: list[Assumption] = []
-        if isinstance(cell.definition, TrainedCell):
-            used.append(("views", cell.definition.view))
-            found += self._sources[cell.place.paper][cell.definition.protocol]
-            domains = self.papers[cell.place.paper].views[cell.definition.view].domains
-            over = cell.definition.over if isinstance(cell.definition, ScoreCell) else None
-            asked = {domains[name].dataset for name in (cell.definition.domain, over) if name}
-            for name in sorted({cell.definition.data, *filter(None, asked)}):
-                found += self.library.documents[self.overlay.stand_ins.get(name, name)].assumptions
-        return (*(a for a in page.assumptions if a.key[:2] in used), *found)
+        found = [a for a in page.assumptions if a.key[:2] in used]
+        for one in (cell, *cell.parts):
+            if isinstance(one.definition, TrainedCell):
+                found += self._behind(cell.place.paper, one.definition)
+        if cell.collection is not None:
+            found += self.library.documents[cell.collection.dataset].assumptions
+        return tuple({(a.file, a.key): a for a in found}.values())
+
+    def _behind(self, paper: str, cell: TrainedCell) -> Iterator[Assumption]:
+        """Yield what is not printed of a trained cell's view, its protocol, those before it, and its data."""
+        sources, page = self._sources[paper], self.papers[paper]
+        yield from sources["views", cell.view]
+        domains = page.views[cell.view].domains
+        over = cell.over if isinstance(cell, ScoreCell) else None
+        data = {cell.data, *(domains[name].dataset for name in (cell.domain, over) if name)}
+        protocol: str | None = cell.protocol
+        while protocol is not None:
+            yield from sources["protocols", protocol]
+            parent = page.protocols[protocol].parent
+            data.add(parent.data if parent else None)
+            protocol = parent.protocol if parent else None
+        for name in sorted(filter(None, data)):
+            yield from self.library.documents[self.overlay.stand_ins.get(name, name)].assumptions
 
     def changes(self) -> list[Change]:
         """Return every value of a dataset in use or a protocol that this scale changes."""
@@ -284,38 +319,6 @@ class Plan:
     @cached_property
     def _changes(self) -> list[Change]:
         return [change for key, here in self._shelves.items() for change in changes(self._full[key], here)]
-
-    # What the rules compare to see whether a file is still up to date
-
-    def fingerprint(self, paper: str, key: str) -> str:
-        """Return a digest of all that the rendering of one table or figure depends on besides results."""
-        cells = self.cells(paper, key)
-        trained = any(cell.runs for cell in cells)
-        return digest(
-            [
-                self.papers[paper].model_dump(mode="json", include={"short", "authors", "venue", "year"}),
-                self.item(paper, key).model_dump(mode="json"),
-                [(cell.place, cell.not_run) for cell in cells],
-                sorted({canonical(a[2:]) for cell in cells for a in self.assumptions(cell)}),
-                self.overlay.model_dump(mode="json", include={"title", "says", "comparable"}),
-                [change for change in self.changes() if trained and change.paper == paper],
-            ]
-        )
-
-    def claims_fingerprint(self) -> str:
-        """Return a digest of every claim as the pages state them."""
-        return digest([page.model_dump(mode="json", include={"claims"}) for page in self.papers.values()])
-
-    def ledger_fingerprint(self) -> str:
-        """Return a digest of every assumption, the cells that rest on it, and what the scale changes."""
-        pages = [*self._pages.values(), *self.library.documents.values()]
-        cells = [(c.place, c.not_run, c.definition and c.definition.model_dump()) for c in self.all_cells()]
-        return digest([[page.assumptions for page in pages], cells, self.overlay.model_dump(mode="json")])
-
-    def page_fingerprint(self) -> str:
-        """Return a digest of everything on every page: the page to open tells of all of it."""
-        pages = {**self.papers, **self.datasets, **self.library.videos, "scale": self.overlay}
-        return digest([self.ledger_fingerprint(), {k: p.model_dump(mode="json") for k, p in pages.items()}])
 
 
 def data_target(dataset: str) -> str:

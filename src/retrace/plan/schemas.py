@@ -1,7 +1,7 @@
 """JSON schemas of the pages, for editors: generated from the types, never edited.
 
 They also know what the reader understands before the types see it: a value with its source, and a
-protocol that extends another one.
+protocol or view that extends another one.
 """
 
 import json
@@ -14,12 +14,15 @@ from retrace.files import write_text
 from retrace.plan.config import Config
 from retrace.plan.datasets import DatasetPage
 from retrace.plan.load import ORIGINS, SOURCED
-from retrace.plan.page import Paper, Scale
+from retrace.plan.page import Paper
+from retrace.plan.scale import Scale
 
 FOLDER = Path("workflow/schemas")
 KINDS: dict[str, type[BaseModel]] = {"paper": Paper, "dataset": DatasetPage, "scale": Scale, "config": Config}
 
 Schema = dict[str, Any]
+
+_EXTENDED = {"protocols": ("TrainingPlan", "Extension"), "views": ("ViewPlan", "ViewExtension")}
 
 _SOURCED: Schema = {
     "additionalProperties": False,
@@ -54,10 +57,11 @@ def _schema(kind: type[BaseModel]) -> Schema:
             _allow_sources(definition)
     defs["Sourced"] = _SOURCED
     if kind is Paper:
-        defs["Extension"] = _extension(defs)
-        protocols = schema["properties"]["protocols"]["patternProperties"]
-        for pattern, whole in protocols.items():
-            protocols[pattern] = {"anyOf": [whole, {"$ref": "#/$defs/Extension"}]}
+        for section, (plan, extension) in _EXTENDED.items():
+            defs[extension] = _extension(defs, plan, extension)
+            plans = schema["properties"][section]["patternProperties"]
+            for pattern, whole in plans.items():
+                plans[pattern] = {"anyOf": [whole, {"$ref": f"#/$defs/{extension}"}]}
     return schema
 
 
@@ -80,11 +84,11 @@ def _or_sourced(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"$ref": "#/$defs/Sourced"}]}
 
 
-def _extension(defs: Schema) -> Schema:
-    """Return the schema of a protocol that says what it extends, and then only what differs."""
-    schema = _partial(defs["TrainingPlan"], defs)
+def _extension(defs: Schema, plan: str, title: str) -> Schema:
+    """Return the schema of a protocol or view that says what it extends, and then only what differs."""
+    schema = _partial(defs[plan], defs)
     schema["properties"]["extends"] = {"type": "string"}
-    return schema | {"required": ["extends"], "title": "Extension"}
+    return schema | {"required": ["extends"], "title": title}
 
 
 def _partial(schema: Schema, defs: Schema) -> Schema:

@@ -11,7 +11,7 @@ from retrace.evaluate.uncertainty import Interval, interval
 from retrace.files import write_text
 from retrace.plan.expand import Cell
 from retrace.plan.layout import CLAIMS
-from retrace.plan.page import Claim, Comparison, CostCell, Side
+from retrace.plan.page import Claim, Comparison, Side
 from retrace.plan.plan import Plan
 from retrace.report.measure import measure
 from retrace.report.outcome import outcome, run_label
@@ -129,7 +129,7 @@ def _mean(cells: list[Cell], results: Results) -> np.ndarray:
 
 
 def _quantity(cell: Cell, results: Results) -> np.ndarray:
-    if isinstance(cell.definition, CostCell):
+    if not cell.runs:
         return np.full(1 + results.bootstrap.n_resamples, outcome(cell, results).value, dtype=float)
     measured = measure(cell, results)
     assert measured is not None

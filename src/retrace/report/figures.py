@@ -16,7 +16,7 @@ from retrace.plan.plan import Plan
 from retrace.report import maps, rests_on
 from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
-from retrace.report.points import COLUMNS, measured_points, recorded_points
+from retrace.report.points import points_of
 from retrace.report.results import Results
 
 STYLE = Path(__file__).with_name("figures.mplstyle")
@@ -46,16 +46,13 @@ def _curves(
 ) -> tuple[Drawing, pd.DataFrame]:
     """Return curves, or a card that says why there are none, and the points in them."""
     figure = plan.papers[paper].figures[key]
-    measured = measured_points(plan, outcomes)
-    recorded = recorded_points(plan, results, paper, key)
-    rows = [*measured.itertuples(index=False), *recorded.itertuples(index=False)]
-    points = pd.DataFrame(rows, columns=COLUMNS)
-    if points.empty:
-        return card(title, why_not_drawn(figure, outcomes)), points
+    points = points_of(plan, results, paper, key, outcomes)
+    if points.nothing:
+        return card(title, why_not_drawn(figure, outcomes)), points.together()
     from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
 
     said = list(captions(plan, figure, outcomes))
-    return draw(figure, title, said, measured, recorded, outcomes), points
+    return draw(figure, title, said, points, outcomes), points.together()
 
 
 def _maps(

@@ -1,16 +1,16 @@
 """From scores to a cell's number: its value, its resamples, and its value for every seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from retrace.errors import UserError
 from retrace.evaluate.metrics import top_k_correct
+from retrace.plan.cell import DifferenceCell, EnsembleCell, ScoreCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest, run_name
 from retrace.plan.layout import place_of
-from retrace.plan.page import ScoreCell
 from retrace.plan.spec import Run, Split
 from retrace.plan.video import VideoSplit
 from retrace.report.results import Answers, Results
@@ -21,13 +21,13 @@ Metric = Callable[[Answers], np.ndarray]
 
 
 class Measured(NamedTuple):
-    """A number from scores. Accuracies are in %, ratios plain."""
+    """A number from scores. Accuracies are in %, their differences in points, ratios plain."""
 
     quantity: np.ndarray
     """(1 + R,): the value, then the value in each resample (see `retrace.evaluate.uncertainty`)."""
     per_seed: np.ndarray
     runs: tuple[Run, ...]
-    """The runs that have scores, one a seed, as in `per_seed`."""
+    """The runs that have scores, one a seed, as in `per_seed`; of several models those of the first."""
     n_clips: int
     coverage: float
     """Clips with scores over clips planned; of several domains or runs the one farthest from 1."""
@@ -54,9 +54,19 @@ class _Asked(NamedTuple):
 def measure(cell: Cell, results: Results, *, imported: bool = False) -> Measured | None:
     """Return the number of a trained cell from the scores there are, or None while there are none.
 
-    `imported`: from the scores of weights that others trained and that stand in the place of the runs'.
+    `imported`: from the scores of weights that others trained and that stand in the place of the runs'; only
+    of a cell that is not computed from others.
     Raises UserError if scores cannot be used: unreadable, without a common clip, or a ratio to 0.
     """
+    match cell.definition:
+        case DifferenceCell():
+            return _difference(cell, results)
+        case EnsembleCell():
+            return _ensemble(cell, results)
+    return _scored(cell, results, imported=imported)
+
+
+def _scored(cell: Cell, results: Results, *, imported: bool = False) -> Measured | None:
     definition, view = cell.definition, cell.view
     assert isinstance(definition, ScoreCell) and view is not None
     found = [
@@ -67,19 +77,26 @@ def measure(cell: Cell, results: Results, *, imported: bool = False) -> Measured
     if not found:
         return None
     runs, metric = tuple(run for run, _ in found), _METRICS[definition.measure]
-    seeds = " ".join(map(run_name, runs))
-    target = _ask(
-        results, [s[definition.domain] for _, s in found], view.domains[definition.domain], metric, seeds
-    )
-    target_S, n_clips = target.hits_SN.mean(axis=1), target.hits_SN.shape[1]
+
+    def ask(domain: str) -> _Asked:
+        answers = [scores[domain] for _, scores in found]
+        return _ask(results, answers, view.domains[domain], metric, _names(runs))
+
+    target = ask(definition.domain)
     if definition.over is None:
-        quantity = PERCENT * target.mean(results)
-        return Measured(quantity, PERCENT * target_S, runs, n_clips, target.coverage)
-    source = _ask(
-        results, [s[definition.over] for _, s in found], view.domains[definition.over], metric, seeds
-    )
+        return _accuracy(results, target, runs)
+    source = ask(definition.over)
     coverage = max(target.coverage, source.coverage, key=_distance)
-    return Measured(*_ratio(results, target, source), runs, n_clips, coverage)
+    return Measured(*_ratio(results, target, source), runs, target.hits_SN.shape[1], coverage)
+
+
+def _names(runs: Sequence[Run]) -> str:
+    return " ".join(map(run_name, runs))
+
+
+def _accuracy(results: Results, target: _Asked, runs: tuple[Run, ...]) -> Measured:
+    quantity, per_seed = PERCENT * target.mean(results), PERCENT * target.hits_SN.mean(axis=1)
+    return Measured(quantity, per_seed, runs, target.hits_SN.shape[1], target.coverage)
 
 
 def _ratio(results: Results, target: _Asked, source: _Asked) -> tuple[np.ndarray, np.ndarray]:
@@ -93,6 +110,61 @@ def _ratio(results: Results, target: _Asked, source: _Asked) -> tuple[np.ndarray
         raise UserError("the accuracy to divide by is 0 in some run, so there is no ratio")
     quantity = target.over(source_S).mean(results) / source.over(source_S).mean(results)
     return quantity, target.hits_SN.mean(axis=1) / source_S
+
+
+def _difference(cell: Cell, results: Results) -> Measured | None:
+    """Return one number less another. The clips that both answer are resampled alike."""
+    more, less = (_scored(part, results) for part in cell.parts)
+    if more is None or less is None:
+        return None
+    paired = [run.seed for run in more.runs] == [run.seed for run in less.runs]
+    return Measured(
+        more.quantity - less.quantity,
+        more.per_seed - less.per_seed if paired else np.empty(0),
+        more.runs if paired else (),
+        min(more.n_clips, less.n_clips),
+        max(more.coverage, less.coverage, key=_distance),
+    )
+
+
+def _ensemble(cell: Cell, results: Results) -> Measured | None:
+    """Return the metric of the mean of the members' class probabilities, member by member of equal seed."""
+    assert isinstance(cell.definition, EnsembleCell)
+    by_seed = [{run.seed: run for run in part.runs} for part in cell.parts]
+    answers, runs = [], []
+    for seed in sorted(set(by_seed[0]).intersection(*by_seed)):
+        found = [
+            _answers(part, known[seed], results) for part, known in zip(cell.parts, by_seed, strict=True)
+        ]
+        members = [answer for answer in found if answer is not None]
+        if len(members) == len(found):
+            answers.append(_together(members))
+            runs.append(by_seed[0][seed])
+    if not runs:
+        return None
+    first = cell.parts[0]
+    assert first.view is not None and isinstance(first.definition, ScoreCell)
+    split = first.view.domains[first.definition.domain]
+    name = " ".join(_names([known[run.seed] for run in runs]) for known in by_seed)
+    return _accuracy(results, _ask(results, answers, split, _METRICS[cell.definition.of], name), tuple(runs))
+
+
+def _answers(part: Cell, run: Run, results: Results) -> Answers | None:
+    assert part.view is not None and isinstance(part.definition, ScoreCell)
+    scores = results.scores(run, part.view)
+    return None if scores is None else scores[part.definition.domain]
+
+
+def _together(members: list[Answers]) -> Answers:
+    """Return what the members answer as one to the clips that all of them have answered."""
+    common = sorted(set(members[0].ids).intersection(*(member.ids for member in members)))
+    kept = [_only(member, common) for member in members]
+    return kept[0]._replace(logits_NK=np.mean([_softmax(answer.logits_NK) for answer in kept], axis=0))
+
+
+def _softmax(logits_NK: np.ndarray) -> np.ndarray:
+    exp_NK = np.exp(logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True))
+    return exp_NK / exp_NK.sum(axis=1, keepdims=True)
 
 
 def _ask(

@@ -4,11 +4,12 @@ from typing import Literal, NamedTuple
 
 from retrace.errors import UserError
 from retrace.evaluate.uncertainty import interval
+from retrace.plan.cell import ClassesCell, CostCell, SettingCell, VideosCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
 from retrace.plan.layout import run_folder
-from retrace.plan.page import CostCell
 from retrace.plan.spec import Run
+from retrace.plan.video import Collection
 from retrace.report.measure import Measured, measure
 from retrace.report.results import Results
 
@@ -30,12 +31,13 @@ class Outcome(NamedTuple):
     of maps it is the number of videos shown.
 
     `low` and `high` bound the 95 % interval, `sd` is over seeds; all three belong to trained cells, `sd`
-    to those with two seeds or more. `reason` says why there is no number, or what it lacks.
+    to those with two seeds or more. A setting is a text. `scaled` tells that the scale decides what the
+    number is. `reason` says why there is no number, or what it lacks.
     """
 
     state: Literal["measured", "not run", "failed", "cited"]
     reason: str = ""
-    value: float | int | None = None
+    value: float | int | str | None = None
     low: float | None = None
     high: float | None = None
     sd: float | None = None
@@ -43,6 +45,7 @@ class Outcome(NamedTuple):
     n_clips: int = 0
     coverage: float | None = None
     per_seed: tuple[tuple[Run, float], ...] = ()
+    scaled: bool = False
 
 
 def outcome(cell: Cell, results: Results) -> Outcome:
@@ -50,8 +53,15 @@ def outcome(cell: Cell, results: Results) -> Outcome:
     if cell.not_run is not None:
         return Outcome("cited") if cell.not_run == CITED else Outcome("not run", cell.not_run)
     try:
-        if isinstance(cell.definition, CostCell):
-            return _counted(cell.place.paper, cell.definition, results)
+        match cell.definition:
+            case CostCell():
+                return counted(cell.place.paper, cell.definition, results)
+            case SettingCell():
+                return Outcome("measured", value=cell.says)
+            case ClassesCell() if cell.collection is not None:
+                return Outcome("measured", value=len(cell.collection.classes))
+            case VideosCell() if cell.collection is not None:
+                return _videos(cell.collection, cell.definition, results)
         return _trained(cell, results)
     except UserError as error:
         return Outcome("failed", str(error))
@@ -75,13 +85,31 @@ def run_label(run: Run) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def _counted(paper: str, cell: CostCell, results: Results) -> Outcome:
+def counted(paper: str, cell: CostCell, results: Results) -> Outcome:
+    """Return a cost as it was counted, in the unit of its measure."""
     found = results.costs(paper).get(digest(cell.model_dump(exclude={"measure"})))
-    counted, unit = _COUNTED[cell.measure]
-    if found is None or counted not in found:
+    name, unit = _COUNTED[cell.measure]
+    if found is None or name not in found:
         return Outcome("not run", NOT_COUNTED)
-    value = int(found[counted])
+    value = int(found[name])
     return Outcome("measured", value=value if unit is None else value / unit)
+
+
+def _videos(collection: Collection, cell: VideosCell, results: Results) -> Outcome:
+    """Return how many videos of a split the manifest has found."""
+    counts = results.annotations(collection)
+    if counts is None:
+        return Outcome("not run", f"no manifest of {collection.dataset} yet")
+    split = counts["splits"][cell.split]
+    found = split["annotated"] - split["missing"]
+    stands_in = "" if collection.dataset == cell.data else f"counted in {collection.dataset}, which stands in"
+    return Outcome(
+        "measured",
+        stands_in,
+        found / 1000 if cell.measure == "kvideos" else found,
+        coverage=found / split["expected"],
+        scaled=True,
+    )
 
 
 def _trained(cell: Cell, results: Results) -> Outcome:
@@ -95,7 +123,12 @@ def _trained(cell: Cell, results: Results) -> Outcome:
             Outcome("not run", NO_MAPS) if pictures is None else Outcome("measured", value=len(pictures.ids))
         )
     measured = measure(cell, results)
-    return Outcome("not run", NO_SCORES) if measured is None else _measured(measured, len(cell.runs))
+    return Outcome("not run", NO_SCORES) if measured is None else _measured(measured, _planned(cell))
+
+
+def _planned(cell: Cell) -> int:
+    """Return how many seeds a cell is to have; one that is computed from others has those of the first."""
+    return len(next(cell.trained()).runs)
 
 
 def _measured(measured: Measured, planned: int) -> Outcome:
@@ -112,4 +145,5 @@ def _measured(measured: Measured, planned: int) -> Outcome:
         measured.n_clips,
         measured.coverage,
         tuple(zip(measured.runs, map(float, measured.per_seed), strict=True)),
+        scaled=True,
     )

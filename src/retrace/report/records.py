@@ -99,5 +99,5 @@ def _record(plan: Plan, results: Results, row: Row, column: Column, cell: Cell) 
     return Record(row, column, cell, found, judged(found), imported)
 
 
-def _rounded(value: float | int | None) -> float | int | None:
+def _rounded(value: float | int | str | None) -> float | int | str | None:
     return round(value, 6) if isinstance(value, float) else value

@@ -6,14 +6,13 @@ from typing import Any
 
 from retrace.plan.expand import Cell
 from retrace.plan.load import Assumption
-from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Split
 
 
 def active(cell: Cell) -> bool:
-    """Tell whether this scale works on `cell`: it has runs, or is counted."""
-    return bool(cell.runs) or isinstance(cell.definition, CostCell)
+    """Tell whether this scale works on `cell`: it has runs, or is counted or read off the page."""
+    return bool(cell.runs) or (cell.not_run is None and cell.definition is not None)
 
 
 def assumptions(plan: Plan, cells: Iterable[Cell]) -> tuple[Assumption, ...]:
@@ -68,6 +67,7 @@ def digits_line(plan: Plan, cells: Iterable[Cell]) -> str | None:
 def _splits(cell: Cell) -> Iterator[Split]:
     """Yield the splits of generated clips behind a cell."""
     found = [split for run in cell.runs for split in (run.train, run.val)]
-    if cell.view is not None:
-        found += cell.view.domains.values()
+    for one in cell.trained():
+        assert one.view is not None
+        found += one.view.domains.values()
     yield from (split for split in found if isinstance(split, Split))

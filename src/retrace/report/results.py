@@ -25,7 +25,7 @@ from retrace.plan.layout import (
 )
 from retrace.plan.maps import Maps
 from retrace.plan.spec import Run, Split, VideoView, View
-from retrace.plan.video import VideoSplit
+from retrace.plan.video import Collection, VideoSplit
 
 RECORD = ("run", "view", "domain", "top1", "n", "hardware", "hours", "commit", "date")
 _RESAMPLES = 2000
@@ -80,6 +80,10 @@ class Results:
                 f"{collection_folder(split.collection)} has no audit.json: prepare the videos first"
             )
         return int(audit["splits"][split.split]["expected"])
+
+    def annotations(self, collection: Collection) -> dict[str, Any] | None:
+        """Return what the manifest of `collection` says of its own making, or None if there is none."""
+        return read_json(self.root / collection_folder(collection) / "annotations.json")
 
     def failure(self, run: Run) -> str | None:
         """Return why `run` failed, or None if it did not."""

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 from retrace.plan.expand import Cell
 from retrace.plan.layout import TRAIN_LOG, answers_of, run_folder
-from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run
 from retrace.report.outcome import outcome, run_label
@@ -123,8 +122,7 @@ def _items(plan: Plan, results: Results) -> Iterator[str]:
 
 
 def _is_done(cell: Cell, plan: Plan, results: Results) -> bool:
-    if isinstance(cell.definition, CostCell):
+    if not cell.runs:
         return outcome(cell, results).state == "measured"
-    asked = cell.maps or cell.view
-    assert asked is not None
-    return all((plan.root / answers_of(run, asked)).is_file() for run in cell.runs)
+    answers = [answers_of(run, one.asked) for one in cell.trained() for run in one.runs if one.asked]
+    return all((plan.root / path).is_file() for path in answers)

@@ -28,13 +28,16 @@ class Verdict(NamedTuple):
     @property
     def strikes(self) -> bool:
         """Whether a reader should stop here: something differs, or went wrong."""
-        return self.word in ("above", "below", "other data", "failed")
+        return self.word in ("above", "below", "differs", "other data", "failed")
 
 
-WORDS = ("match", "above", "below", "other data", "demo", "unprinted", "cited", "failed", "not run")
-"""`unprinted`: we have a number and the paper prints none. `demo`: trained at a scale that is not
-comparable. `other data`: more than 1 % of the clips are missing or too many. `cited`: other work's
-number, which nobody here runs."""
+WORDS = (
+    *("match", "above", "below", "differs", "other data"),
+    *("demo", "unprinted", "cited", "failed", "not run"),
+)
+"""`differs`: of texts. `other data`: more than 1 % of the clips are missing or too many. `demo`: trained or
+counted at a scale that is not comparable. `unprinted`: we have a number and the paper prints none. `cited`:
+other work's number, which nobody here runs."""
 
 
 def quoted(published: Published) -> Quoted | None:
@@ -58,16 +61,24 @@ def verdict(published: Published, outcome: Outcome, column: Column | None, *, co
     printed = quoted(published)
     if printed is None:
         return Verdict("unprinted")
-    assert outcome.value is not None
-    if isinstance(printed.value, str):
-        return Verdict("unprinted")
-    if outcome.n_seeds and not comparable:
+    if outcome.scaled and not comparable:
         return Verdict("demo")
     source = "" if printed.source == "paper" else printed.source
+    if isinstance(printed.value, str) and isinstance(outcome.value, str):
+        same = _plain(printed.value) == _plain(outcome.value)
+        return Verdict("match" if same else "differs", source=source)
+    if isinstance(printed.value, str) or isinstance(outcome.value, str):
+        return Verdict("unprinted")
+    assert outcome.value is not None
     difference = outcome.value - printed.value
     if abs(difference) <= tolerance(printed.value, outcome, column) + _ROUNDING:
         return Verdict("match", difference, source=source)
     return Verdict("above" if difference > 0 else "below", difference, source=source)
+
+
+def _plain(text: str) -> str:
+    """Return a text without what does not change its meaning: case and the width of gaps."""
+    return " ".join(text.casefold().split())
 
 
 def tolerance(published: float | int, outcome: Outcome, column: Column | None) -> float:

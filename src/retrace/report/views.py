@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from retrace.plan.cell import CostCell
 from retrace.plan.expand import Cell
 from retrace.plan.layout import COSTS, FIGURE, RESULTS, SHEET, collection_folder, run_folder, split_folder
-from retrace.plan.page import Claim, Column, CostCell, Figure, Table
+from retrace.plan.page import Claim, Column, Figure, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Split
 from retrace.plan.video import Collection

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrace.errors import UserError
+from retrace.plan.cell import CostCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
-from retrace.plan.layout import COSTS, TRAIN_LOG, answers_of, run_folder, view_folder
-from retrace.plan.page import Column, CostCell, Figure, Item, Quoted, Table
+from retrace.plan.layout import COSTS, TRAIN_LOG, answers_of, collection_folder, run_folder, view_folder
+from retrace.plan.maps import Maps
+from retrace.plan.page import Column, Figure, Item, Quoted, Table
 from retrace.plan.plan import Plan, target
-from retrace.plan.spec import Run
+from retrace.plan.spec import Run, VideoView, View
 from retrace.plan.strict import nearest
 from retrace.report import rests_on, wording
 from retrace.report.claims import decide, in_words
@@ -139,17 +141,19 @@ def _making(plan: Plan, cell: Cell, found: Outcome) -> Iterator[str]:
     if isinstance(cell.definition, CostCell):
         counted = digest(cell.definition.model_dump(exclude={"measure"}))
         yield f"counted    {COSTS.format(paper=cell.place.paper)}, entry {counted}"
-    values = {id(run): value for run, value in found.per_seed}
+    if cell.collection is not None:
+        yield f"counted    {collection_folder(cell.collection) / 'annotations.json'}"
+    values = {} if cell.parts else {digest(run): value for run, value in found.per_seed}
     results = Results(plan.root)
-    for run in cell.runs:
-        yield from _run(plan, cell, run, values.get(id(run)), results)
+    for one in cell.trained():
+        for run in one.runs:
+            assert one.asked is not None
+            yield from _run(one.asked, run, values.get(digest(run)), results)
 
 
-def _run(plan: Plan, cell: Cell, run: Run, value: float | None, results: Results) -> Iterator[str]:
+def _run(asked: View | VideoView | Maps, run: Run, value: float | None, results: Results) -> Iterator[str]:
     folder = run_folder(run)
-    asked = cell.maps or cell.view
-    assert asked is not None
-    none = "" if cell.maps else "no scores yet"
+    none = "" if isinstance(asked, Maps) else "no scores yet"
     got = none if value is None else f"{value:.4g}"
     yield f"seed {run.seed:<5} {got}"
     if failure := results.failure(run):

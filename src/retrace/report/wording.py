@@ -1,5 +1,6 @@
 """How numbers and places are written, and how text from pages is made safe for Markdown and LaTeX."""
 
+from retrace.plan.cell import DifferenceCell, EnsembleCell
 from retrace.plan.expand import Cell
 from retrace.plan.plan import Plan
 from retrace.report.outcome import Outcome
@@ -63,7 +64,14 @@ def verdict(found: Verdict, unit: str, decimals: int | None) -> str:
 
 def unit_of(cell: Cell) -> str:
     """Return the unit of a cell of a figure, which has no column to say it."""
-    return "" if cell.definition is None else _UNITS.get(cell.definition.measure, "")
+    match cell.definition:
+        case None:
+            return ""
+        case DifferenceCell():
+            return "points"
+        case EnsembleCell():
+            return "%"
+    return _UNITS.get(cell.definition.measure, "")
 
 
 def heading(label: str, unit: str, better: str | None) -> str:

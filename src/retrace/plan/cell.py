@@ -1,0 +1,121 @@
+"""What a cell is made from: one type a kind of number, told apart by `measure`."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from retrace.plan.maps import Kind
+from retrace.plan.model import Model
+from retrace.plan.strict import Name, Strict, mistake
+
+Fragment = dict[str, Any]
+"""A part of a cell's definition. The parts of a table, its row and its column add up to a whole."""
+
+Metric = Literal["top1", "top5", "mean_class"]
+
+
+class CostCell(Strict):
+    """A cell that needs no training: counted on the meta device at the paper's own size.
+
+    `mparams` are millions of parameters, `gmacs` billions of multiply-adds, `conv_gmacs` those of the
+    convolutions alone.
+    """
+
+    measure: Literal["parameters", "mparams", "gmacs", "conv_gmacs"]
+    model: Model
+    classes: PositiveInt
+    frames: PositiveInt
+    side: PositiveInt
+    channels: Literal[1, 3]
+
+
+class TrainedCell(Strict):
+    """What every cell that rests on trained runs says: of which model, and how it is asked."""
+
+    model: Model
+    data: Name
+    protocol: Name
+    view: Name
+    domain: Name
+
+
+class ScoreCell(TrainedCell):
+    """A metric on one domain of a view, reduced over seeds."""
+
+    measure: Metric | Literal["ratio"]
+    over: Name | None = Field(None, description="for `ratio`: the domain whose accuracy divides")
+
+    @model_validator(mode="after")
+    def _ratio_has_two_domains(self) -> Self:
+        if (self.measure == "ratio") != (self.over is not None):
+            raise mistake("'over' belongs to measure 'ratio', and a ratio needs it", "over")
+        return self
+
+
+class MapCell(TrainedCell):
+    """Pictures of what the run of the first seed does with some videos of a domain (`retrace.plan.maps`)."""
+
+    measure: Literal["map"]
+    map: Kind
+    videos: PositiveInt = Field(
+        description="how many are shown: the first by id of each of so many classes, in the order of labels"
+    )
+
+
+class SettingCell(Strict):
+    """A cell that prints no result but how something was done: read from the protocols and views themselves.
+
+    Always at the paper's own size. `{mini_8.train.batch}` in the text stands for that value of the protocol
+    or view `mini_8`; `parent` leads on into the protocol that a run starts from.
+    """
+
+    measure: Literal["setting"]
+    says: str
+    words: dict[str, str] = Field({}, description="how the paper words a value, by the value")
+
+
+class VideosCell(Strict):
+    """A cell that counts the videos of one split in the manifest; `kvideos` are thousands."""
+
+    measure: Literal["videos", "kvideos"]
+    data: Name
+    split: Literal["train", "val", "test"]
+
+
+class ClassesCell(Strict):
+    """A cell that counts the classes of a dataset."""
+
+    measure: Literal["classes"]
+    data: Name
+
+
+class DifferenceCell(Strict):
+    """A cell that tells how far a trained one is ahead of another one of the same table or figure.
+
+    All else that its definition says belongs to the trained cell.
+    """
+
+    measure: Literal["difference"]
+    of: Metric | Literal["ratio"]
+    less: dict[Literal["row", "column", "panel", "series", "x"], str] = Field(
+        min_length=1, description="where the other one stands; axes that are left out are those of this cell"
+    )
+
+
+class EnsembleCell(Strict):
+    """A cell for several models that answer together: the mean of their class probabilities.
+
+    All else that its definition says is common to the members.
+    """
+
+    measure: Literal["ensemble"]
+    of: Metric
+    members: tuple[Fragment, ...] = Field(
+        min_length=2, description="how each differs from the rest of the cell"
+    )
+
+
+Definition = Annotated[
+    CostCell | ScoreCell | MapCell | SettingCell | VideosCell | ClassesCell | DifferenceCell | EnsembleCell,
+    Field(discriminator="measure"),
+]
