@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrace.plan.expand import merge
+from retrace.plan.merge import merge
 
 R2D = {
     "model": {"family": "attention-cnn", "width": 64, "blocks": {"time": {"kind": "tape", "code": "none"}}}

@@ -16,7 +16,7 @@ import yaml
 
 from pages import ENVIRONMENT, RAC, ROOT, copy_pages, edit
 from retrace.plan import layout
-from retrace.plan.expand import merge
+from retrace.plan.merge import merge
 from retrace.plan.plan import Plan
 
 KEPT = {"tables": ("table-1", "table-8"), "figures": ("figure-2", "figure-3", "figure-4")}
