@@ -15,8 +15,8 @@ from papertext import ROOT
 from retrace.cost.count import parameters, work
 from retrace.errors import UserError
 from retrace.models.registry import build
+from retrace.plan.cell import CostCell
 from retrace.plan.identity import run_name
-from retrace.plan.page import CostCell
 from retrace.plan.plan import Plan
 
 EXAMPLE = re.findall(r"```(?:python|yaml)\n(.*?)```", (ROOT / "docs/add-a-block.md").read_text(), re.DOTALL)

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from papertext import ROOT
-from retrace.plan.page import CostCell, Table
+from retrace.plan.cell import CostCell
+from retrace.plan.page import Table
 from retrace.plan.plan import Plan
 
 
