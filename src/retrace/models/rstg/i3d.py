@@ -4,19 +4,20 @@ Source: Nicolicioiu et al., "Recurrent Space-time Graph Neural Networks", supple
 released code, which follows "Non-local Neural Networks" (Wang et al., 2018).
 """
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrace.errors import UserError
+from retrace.models import pathway
 from retrace.models.insert import InVolume
 from retrace.models.rstg.block import GraphToMap, GraphToVector
 from retrace.models.rstg.initialise import as_in_tensorflow
 from retrace.models.rstg.small_i3d import Bottleneck
 from retrace.plan.model import RstgI3d
 
-_DEPTHS = {"res2": 3, "res3": 4, "res4": 6, "res5": 3}
 _INNER = {"res2": 1, "res3": 2, "res4": 4, "res5": 8}
 """Inner channels as a multiple of the first convolution's; a stage puts out four times as many."""
 
@@ -38,16 +39,17 @@ class I3d(nn.Module):
         super().__init__()
         if side < _LEAST or frames < 2:
             raise UserError(f"rstg-i3d needs 2 frames of at least {_LEAST} x {_LEAST} pixels")
-        width, time = model.width, 5 if model.inflated else 1
-        kernel, padding = (time, 7, 7), (time // 2, 3, 3)
+        width, times = model.width, (pathway.i3d if model.inflated else pathway.c2d)("resnet50")
+        res2, res3, res4, res5 = times.stages
+        kernel, padding = (times.stem, 7, 7), (times.stem // 2, 3, 3)
         self.conv1 = nn.Conv3d(channels, width, kernel, (1, 2, 2), padding, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
         self.pool1 = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1) if model.padded_pool else 0)
-        self.res2 = _stage(model, "res2", width)
+        self.res2 = _stage(model, "res2", width, res2)
         self.pool2 = nn.MaxPool3d((2, 1, 1))
-        self.res3 = _stage(model, "res3", 4 * width)
-        self.res4 = _stage(model, "res4", 8 * width)
-        self.res5 = _stage(model, "res5", 16 * width)
+        self.res3 = _stage(model, "res3", 4 * width, res3)
+        self.res4 = _stage(model, "res4", 8 * width, res4)
+        self.res5 = _stage(model, "res5", 16 * width, res5)
         features = 32 * width
         reads = "vector" in model.places
         self.vector = GraphToVector(model.graph, features, residual=True) if reads else None
@@ -79,23 +81,15 @@ class I3d(nn.Module):
         return self.res5(self.res4(self.res3(self.pool2(self.res2(x)))))
 
 
-def _stage(model: RstgI3d, name: str, c_in: int) -> nn.Sequential:
-    """Return the blocks of a stage with the graph among them, if it has one."""
-    inner, depth = _INNER[name] * model.width, _DEPTHS[name]
-    last = depth - 1 if model.after == "stage" else depth - 2
+def _stage(model: RstgI3d, name: str, c_in: int, times: Sequence[int]) -> nn.Sequential:
+    """Return the blocks of a stage, one for each of `times`, with the graph among them, if it has one."""
+    inner = _INNER[name] * model.width
+    last = len(times) - (1 if model.after == "stage" else 2)
     blocks = nn.Sequential()
-    for index in range(depth):
+    for index, time in enumerate(times):
         stride = 2 if index == 0 and name in ("res3", "res4") else 1
-        blocks.append(Bottleneck(c_in, inner, 4 * inner, stride, _time(model, name, index)))
+        blocks.append(Bottleneck(c_in, inner, 4 * inner, stride, time))
         c_in = 4 * inner
         if name in model.places and index == last:
             blocks.append(InVolume(GraphToMap(model.graph, c_in)))
     return blocks
-
-
-def _time(model: RstgI3d, name: str, index: int) -> int:
-    """Return the temporal kernel: three in all blocks of res2, then in every second one."""
-    if not model.inflated:
-        return 1
-    wide = {"res2": True, "res5": index % 2 == 1}.get(name, index % 2 == 0)
-    return 3 if wide else 1
