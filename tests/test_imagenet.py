@@ -5,9 +5,11 @@ import torch
 import torchvision
 from torch import nn
 
+from attention_blocks import gta
 from retrace.errors import UserError
 from retrace.models.imagenet import inflate, load_imagenet
 from retrace.models.video_cnn import VideoCnn
+from slowfasts import made, single
 from video_cnns import on_meta, small, used
 
 
@@ -82,11 +84,13 @@ def test_inserted_blocks_are_what_imagenet_leaves(resnet18):
     assert all(".branch." in name for name in left)
 
 
-def test_inflation_repeats_and_does_not_divide():
+@pytest.mark.parametrize("divided", [False, True])
+def test_inflation_repeats_and_divides_if_it_is_to(divided):
     weight = torch.randn(2, 3, 5, 5)
     x_still = torch.rand(1, 3, 1, 9, 9)
-    flat = nn.functional.conv2d(x_still[:, :, 0], weight)
-    response = nn.functional.conv3d(x_still.expand(-1, -1, 7, -1, -1), inflate(weight, 3), padding=(1, 0, 0))
+    flat = nn.functional.conv2d(x_still[:, :, 0], weight) / (3 if divided else 1)
+    inflated = inflate(weight, 3, divided=divided)
+    response = nn.functional.conv3d(x_still.expand(-1, -1, 7, -1, -1), inflated, padding=(1, 0, 0))
     torch.testing.assert_close(response[:, :, 1:-1], 3 * flat[:, :, None].expand(-1, -1, 5, -1, -1))
     torch.testing.assert_close(response[:, :, 0], 2 * flat)
 
@@ -107,6 +111,18 @@ def test_the_first_layer_of_i3d_answers_a_still_clip_as_often_as_its_kernel_is_l
         seen = sum(0 <= frame + k <= 8 for k in range(-reach, reach + 1))
         assert (seen == time) == (reach <= frame <= 8 - reach)
         torch.testing.assert_close(found[:, :, frame], seen * once, rtol=1e-4, atol=1e-4)
+
+
+def test_c2d_and_i3d_start_from_the_image_network(resnet50):
+    weights = resnet50.state_dict()
+    for network in ("c2d", "i3d"):
+        net = made(single(network, {"time": gta()}))
+        left = load_imagenet(net.trunk, weights, divided=True)
+        assert left and all(".block." in name for name in left)
+        for name, tensor in net.trunk.state_dict().items():
+            if name not in left:
+                seen = tensor.sum(2) if tensor.ndim == 5 else tensor
+                torch.testing.assert_close(seen, weights[name])
 
 
 def test_weights_of_another_network_are_a_mistake(resnet18, resnet50):

@@ -10,16 +10,17 @@ from retrace.models.layers import FactorizedConv
 Weights = Mapping[str, Tensor]
 
 
-def inflate(weight_OIHW: Tensor, time: int) -> Tensor:
+def inflate(weight_OIHW: Tensor, time: int, *, divided: bool) -> Tensor:
     """Repeat a 2D kernel along time: (O, I, H, W) to (O, I, time, H, W).
 
-    It is not divided by `time`, other than in Carreira and Zisserman, 2017, section 2.4: so do the authors
-    of "Deep Analysis" (supplement, section 5).
+    `divided` by `time`, as in Carreira and Zisserman, 2017, section 2.4, and in PySlowFast, a still clip
+    looks like its frame. The authors of "Deep Analysis" do not divide (supplement, section 5).
     """
-    return weight_OIHW[:, :, None].repeat(1, 1, time, 1, 1)
+    weight_OITHW = weight_OIHW[:, :, None].repeat(1, 1, time, 1, 1)
+    return weight_OITHW / time if divided else weight_OITHW
 
 
-def load_imagenet(trunk: nn.Module, weights: Weights) -> list[str]:
+def load_imagenet(trunk: nn.Module, weights: Weights, *, divided: bool = False) -> list[str]:
     """Copy torchvision's weights for ResNet or GoogLeNet into a backbone, inflated where it is 3D.
 
     The classifiers are left out. Returns the tensors of `trunk` that ImageNet has nothing for: those of
@@ -30,7 +31,11 @@ def load_imagenet(trunk: nn.Module, weights: Weights) -> list[str]:
     used = {name for name in names.values() if name in weights}
     if left := [name for name in weights if name not in used and not name.startswith(("fc.", "aux"))]:
         raise UserError(f"the backbone has no place for the ImageNet weights {', '.join(left[:5])}")
-    found = {key: _fitted(weights[name], state[key], name) for key, name in names.items() if name in used}
+    found = {
+        key: _fitted(weights[name], state[key], name, divided=divided)
+        for key, name in names.items()
+        if name in used
+    }
     trunk.load_state_dict(found, strict=False)
     return [key for key in state if key not in found]
 
@@ -51,9 +56,9 @@ def image_names(trunk: nn.Module) -> dict[str, str]:
     return names
 
 
-def _fitted(weight: Tensor, place: Tensor, name: str) -> Tensor:
+def _fitted(weight: Tensor, place: Tensor, name: str, *, divided: bool) -> Tensor:
     if weight.ndim == 4 and place.ndim == 5:
-        weight = inflate(weight, place.shape[2])
+        weight = inflate(weight, place.shape[2], divided=divided)
     if weight.shape != place.shape:
         raise UserError(
             f"ImageNet weight {name} has shape {tuple(weight.shape)}, expected {tuple(place.shape)}"

@@ -8,6 +8,7 @@ from torchvision.models import get_model_weights
 from retrace.errors import UserError
 from retrace.models.attention_cnn import AttentionCnn
 from retrace.models.imagenet import load_imagenet
+from retrace.models.slowfast import SinglePathway
 from retrace.models.video_cnn import VideoCnn
 from retrace.plan.model import Model
 
@@ -20,7 +21,7 @@ def start_from_imagenet(model: nn.Module, kind: Model) -> None:
 
     Raises UserError where the model has none, or where the weights cannot be had.
     """
-    if not isinstance(model, VideoCnn | AttentionCnn):
+    if not isinstance(model, VideoCnn | AttentionCnn | SinglePathway):
         raise UserError(f"weights: imagenet: there are none for the family '{kind.family}'")
     name = NAMES.get(kind.backbone, kind.backbone)
     weights = get_model_weights(name)["IMAGENET1K_V1"]
@@ -28,7 +29,7 @@ def start_from_imagenet(model: nn.Module, kind: Model) -> None:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (URLError, OSError, RuntimeError) as error:
         raise not_to_be_had(name, weights.url, error) from error
-    load_imagenet(model.trunk, state)
+    load_imagenet(model.trunk, state, divided=isinstance(model, SinglePathway))
 
 
 def not_to_be_had(name: str, url: str, error: Exception) -> UserError:
