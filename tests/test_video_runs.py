@@ -53,6 +53,7 @@ def run_on(collection, parent: str | None = None, **changes) -> Run:
         "select": "last",
         "autocast": "none",
         "weights": "random",
+        "norm_batch": None,
         "train_clip": TRAIN,
         "val_clip": TEST,
     }

@@ -19,7 +19,7 @@ from retrace.plan.identity import digest
 from retrace.plan.layout import IMPORTED
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import VideoSplit
-from retrace.train.device import answer, loader_workers, prepare_device
+from retrace.train.device import answer, loader_workers, prepare_device, videos_at_once
 from retrace.train.order import in_turn
 from retrace.train.weights import load_into, read_weights
 
@@ -93,7 +93,7 @@ def _feed(split: Split | VideoSplit, view: View | VideoView, device: torch.devic
 @torch.inference_mode()
 def _answers(model: nn.Module, feed: Feed, run: Run, view: View | VideoView) -> np.ndarray:
     """Return logits_NK (float32) for the clips in the order of the feed, each asked once."""
-    wanted = in_turn(len(feed.ids), run.protocol.batch)
+    wanted = in_turn(len(feed.ids), videos_at_once(run.protocol, view))
     average = (isinstance(view, VideoView) and view.average) or "logits"  # of a single view, either
     classes = len(run.task.classes)
     answers = [

@@ -167,6 +167,10 @@ class VideoProtocol(Protocol):
         description="where a run without a parent starts; image-vit, for TimeSformers: a ViT of their sizes, "
         "its table of positions resized over rows and columns, or flat as the authors' code does it"
     )
+    norm_batch: PositiveInt | None = Field(
+        description="clips over which one batch normalisation takes its statistics; none: the whole batch, "
+        "or the model has no such layers in training"
+    )
     train_clip: TrainClip
     val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from retrace.errors import UserError
-from retrace.plan.spec import Average, Protocol
+from retrace.plan.spec import Average, Protocol, VideoProtocol, VideoView, View
 
 
 def prepare_device() -> torch.device:
@@ -28,6 +28,18 @@ def prepare_device() -> torch.device:
 def loader_workers(device: torch.device) -> int:
     """Return how many processes make clips: all cores but one for a GPU, none beside a model on the CPU."""
     return len(os.sched_getaffinity(0)) - 1 if device.type == "cuda" else 0
+
+
+def norm_batch(protocol: Protocol) -> int:
+    """Return how many clips go through a model in training together, under one batch normalisation."""
+    own = protocol.norm_batch if isinstance(protocol, VideoProtocol) else None
+    return own or protocol.batch
+
+
+def videos_at_once(protocol: Protocol, view: View | VideoView) -> int:
+    """Return of how many videos the clips of `view` fit where the clips of a training step do."""
+    shown = view.clip.shown if isinstance(view, VideoView) else 1
+    return max(1, norm_batch(protocol) // shown)
 
 
 def answer(

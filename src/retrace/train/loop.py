@@ -22,7 +22,7 @@ from retrace.plan.identity import digest
 from retrace.plan.model import Model
 from retrace.plan.spec import Run, Split, VideoProtocol
 from retrace.train.checkpoint import Checkpoint
-from retrace.train.device import answer, loader_workers, prepare_device
+from retrace.train.device import answer, loader_workers, norm_batch, prepare_device
 from retrace.train.image_vit import start_from_image_vit
 from retrace.train.imagenet import start_from_imagenet
 from retrace.train.optimizer import build_optimizer, clip_gradient
@@ -77,12 +77,11 @@ class Training:
         self.n_clips = len(self.train_feed.ids)
         steps = steps_per_epoch(self.n_clips, protocol.batch, drop_last=protocol.drop_last)
         torch.manual_seed(run.seed)
-        self.model = registry.build(
-            run.model, classes=self.n_classes, channels=task.channels, frames=task.frames, side=task.side
-        ).to(self.device)
+        self.model = build(run, self.n_classes).to(self.device)
         if isinstance(protocol, VideoProtocol) and run.parent is None:
             _STARTS[protocol.weights](self.model, run.model)
-        load_parent(self.model, run.parent, parent)
+        if fresh := load_parent(self.model, run.parent, parent, task.classes, classifier(run)):
+            print(f"starts anew: {', '.join(fresh)}", file=sys.stderr)
         self.optimizer, self.schedule = build_optimizer(self.model, protocol, steps)
         self.checkpoint = Checkpoint(
             folder / "checkpoint", digest(run), self.model, self.optimizer, self.schedule
@@ -126,23 +125,31 @@ class Training:
             self.stop.check()
 
     def step(self, x_BVTCHW: torch.Tensor, labels_B: torch.Tensor) -> float:
-        """Take one optimiser step on the protocol's global batch and return the batch's mean loss.
-
-        The whole batch goes through at once; whatever comes to split it must leave the gradient as it is.
-        """
+        """Take one optimiser step on the protocol's global batch and return the batch's mean loss."""
         self.optimizer.zero_grad()
-        logits_BK = answer(self.model, x_BVTCHW, self.protocol, self.n_classes)
-        loss = cross_entropy(logits_BK, labels_B)
-        value = loss.item()
+        value = self.backward(x_BVTCHW, labels_B)
         if not math.isfinite(value):
             raise UserError(
                 f"the loss is {value} at epoch {self.progress.epochs + 1}, step {self.progress.step + 1}; "
                 f"the learning rate {self.protocol.optimizer.lr} may be too high."
             )
-        loss.backward()
         clip_gradient(self.model, self.protocol)
         self.optimizer.step()
         self.schedule.step()
+        return value
+
+    def backward(self, x_BVTCHW: torch.Tensor, labels_B: torch.Tensor) -> float:
+        """Add up the gradient of the batch's mean loss, and return that loss.
+
+        The batch goes through in the parts over which the protocol normalises. Running statistics see
+        each part in turn.
+        """
+        part, value = norm_batch(self.protocol), 0.0
+        for x, labels in zip(x_BVTCHW.split(part), labels_B.split(part), strict=True):
+            logits = answer(self.model, x, self.protocol, self.n_classes)
+            loss = cross_entropy(logits, labels) * (len(x) / len(x_BVTCHW))
+            loss.backward()
+            value += loss.item()
         return value
 
     @torch.no_grad()
@@ -150,7 +157,8 @@ class Training:
         """Return top-1 on the validation split, each clip once. It only monitors: no table prints it."""
         self.model.eval()
         n_clips, correct = len(self.val_feed.ids), 0
-        for x_BVTCHW, labels_B in self.val_feed.batches(in_turn(n_clips, self.protocol.batch), epoch=0):
+        batches = in_turn(n_clips, norm_batch(self.protocol))
+        for x_BVTCHW, labels_B in self.val_feed.batches(batches, epoch=0):
             self.stop.check()
             logits_BK = answer(self.model, x_BVTCHW, self.protocol, self.n_classes)
             correct += int((logits_BK.argmax(1) == labels_B).sum())
@@ -171,6 +179,21 @@ class Training:
         """Write what the run was for, then drop the checkpoint."""
         write_results(self.folder, self.run, on_cpu(self.model), self.progress, self.device)
         self.checkpoint.remove()
+
+
+def build(run: Run, classes: int) -> nn.Module:
+    """Return the model of `run` for as many classes."""
+    task = run.task
+    return registry.build(
+        run.model, classes=classes, channels=task.channels, frames=task.frames, side=task.side
+    )
+
+
+def classifier(run: Run) -> list[str]:
+    """Return the tensors of the model of `run` whose shape depends on the number of classes."""
+    with torch.device("meta"):
+        one, two = (build(run, classes).state_dict() for classes in (1, 2))
+    return [name for name, tensor in one.items() if tensor.shape != two[name].shape]
 
 
 def feeds(run: Run, device: torch.device) -> tuple[Feed, Feed]:

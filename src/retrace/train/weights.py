@@ -1,6 +1,7 @@
 """The weights file: safetensors, with a note of whose weights they are."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,13 +69,29 @@ def load_into(module: nn.Module, weights: Weights, source: Path) -> None:
     module.load_state_dict(weights)
 
 
-def load_parent(module: nn.Module, run: str | None, path: Path | None) -> None:
-    """Start from the weights in `path`, which have to be those of `run`. With neither, do nothing."""
+def load_parent(
+    module: nn.Module,
+    run: str | None,
+    path: Path | None,
+    classes: tuple[str, ...],
+    classifier: Collection[str],
+) -> list[str]:
+    """Start from the weights in `path`, which have to be those of `run`. With neither, do nothing.
+
+    Returns the tensors that keep their initial values: those of the `classifier`, if the parent was trained
+    on other classes than `classes`, and those of blocks that it does not have. Raises UserError where a
+    tensor of the parent has no place or another shape.
+    """
     if run is None and path is None:
-        return
+        return []
     if path is None:
         raise UserError(f"this run starts from run {run}: its weights.safetensors is needed.")
     weights, origin = read_weights(path)
     if origin.run != run:
         raise UserError(f"{path} holds the weights of run {origin.run}, expected {run or 'no parent'}.")
-    load_into(module, weights, path)
+    if origin.classes != classes:
+        weights = {name: tensor for name, tensor in weights.items() if name not in classifier}
+    own = module.state_dict()
+    fresh = {name: tensor for name, tensor in own.items() if name not in weights}
+    load_into(module, {**weights, **fresh}, path)
+    return list(fresh)
