@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         _scale,
     )
     verb("cost", do.cost, "count parameters and multiply-adds of one paper's models", _paper)
+    verb("speed", do.speed, "measure one paper's models on this machine", _paper, _scale)
     verb("table", do.table, "render one table", _item, _scale)
     verb("figure", do.figure, "draw one figure", _item, _scale)
     verb("claims", do.claims, "decide the papers' claims on the scores there are", _scale)

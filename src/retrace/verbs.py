@@ -116,6 +116,12 @@ def cost(options: argparse.Namespace) -> None:
     write(Plan(ROOT, "paper"), options.paper)
 
 
+def speed(options: argparse.Namespace) -> None:
+    from retrace.cost.speeds import write
+
+    write(_plan(options), options.paper)
+
+
 def table(options: argparse.Namespace) -> None:
     from retrace.report import tables
 

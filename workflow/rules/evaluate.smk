@@ -69,6 +69,26 @@ rule score_imported:
         f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
 
 
+rule speed:
+    """Measure speed, largest batch and memory of one paper's models on the machine that runs it."""
+    output:
+        layout.SPEEDS,
+    log:
+        "results/logs/speed/{scale}/{paper}.log",
+    benchmark:
+        "results/logs/speed/{scale}/{paper}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        cells=lambda wildcards: sorted(PLAN.speeds(wildcards.paper)),
+    shell:
+        "python -m retrace speed {wildcards.paper} --scale {wildcards.scale} > {log} 2>&1"
+
+
 rule cost:
     """Count parameters and multiply-adds of one paper's models at the paper's own sizes."""
     output:

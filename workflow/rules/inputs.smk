@@ -1,6 +1,7 @@
 # What a rule needs, answered by the plan.
 from retrace.plan.cell import VideosCell
 from retrace.plan.specs import has_imported
+from retrace.plan.speed import SpeedCell
 
 
 def clips_of(splits):
@@ -35,6 +36,12 @@ def answers_of(cells):
     return sorted({str(layout.answers_of(run, cell.asked)) for cell in trained for run in cell.runs})
 
 
+def speeds_of(cells):
+    """What was measured on this machine, where cells tell of speed or memory."""
+    papers = {cell.place.paper for cell in cells if isinstance(cell.definition, SpeedCell)}
+    return [layout.SPEEDS.format(scale=PLAN.scale, paper=paper) for paper in sorted(papers)]
+
+
 def imported_scores(items):
     """The scores of released weights for cells of tables whose runs somebody has put such weights beside."""
     cells = [
@@ -49,7 +56,14 @@ def item_inputs(paper, key):
     cells = PLAN.cells(paper, key)
     costs = [layout.COSTS.format(paper=paper)] if PLAN.item_costs(paper, key) else []
     imported = imported_scores([(paper, key)])
-    return [*answers_of(cells), *imported, *costs, *counted_videos(cells), *on_record(paper)]
+    return [
+        *answers_of(cells),
+        *imported,
+        *costs,
+        *counted_videos(cells),
+        *speeds_of(cells),
+        *on_record(paper),
+    ]
 
 
 def counted_videos(cells):
@@ -57,7 +71,6 @@ def counted_videos(cells):
     counted = [cell.collection for cell in cells if isinstance(cell.definition, VideosCell)]
     folders = sorted({str(layout.collection_folder(collection)) for collection in counted})
     return [ancient(f"{folder}/annotations.json") for folder in folders]
-
 
 
 def on_record(paper):
@@ -69,7 +82,8 @@ def claim_scores(wildcards):
     claims = [
         (paper, key, claim) for paper, page in PLAN.papers.items() for key, claim in page.claims.items()
     ]
-    return answers_of(cell for named in claims for cell in PLAN.claim_cells(*named))
+    cells = [cell for named in claims for cell in PLAN.claim_cells(*named)]
+    return [*answers_of(cells), *speeds_of(cells)]
 
 
 def item_outputs(paper, key):

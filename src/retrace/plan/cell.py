@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from retrace.plan.maps import Kind
 from retrace.plan.model import Model
+from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import Name, Strict, mistake
 
 Fragment = dict[str, Any]
@@ -116,6 +117,14 @@ class EnsembleCell(Strict):
 
 
 Definition = Annotated[
-    CostCell | ScoreCell | MapCell | SettingCell | VideosCell | ClassesCell | DifferenceCell | EnsembleCell,
+    CostCell
+    | SpeedCell
+    | ScoreCell
+    | MapCell
+    | SettingCell
+    | VideosCell
+    | ClassesCell
+    | DifferenceCell
+    | EnsembleCell,
     Field(discriminator="measure"),
 ]

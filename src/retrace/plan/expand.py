@@ -30,6 +30,7 @@ from retrace.plan.resolve import maps_of, run_of, view_of
 from retrace.plan.settings import spelt_out
 from retrace.plan.shelf import Shelf
 from retrace.plan.spec import Run, VideoProtocol, VideoView, View
+from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
 from retrace.plan.video import Collection
 
@@ -178,8 +179,16 @@ def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
         case EnsembleCell():
             members = [(merge(common, member), roots) for member in definition.members]
             return _derived(shelf, cell, definition.of, members)
+        case SpeedCell():
+            return cell._replace(definition=_small_speed(shelf, definition))
         case CostCell():
             return cell
+
+
+def _small_speed(shelf: Shelf, cell: SpeedCell) -> SpeedCell:
+    """Return what the scale makes of a cell of speed or memory."""
+    small = merge(cell.model_dump(mode="json"), shelf.shrink.speed)
+    return checked(SpeedCell.model_validate, small, shelf.overlay, (("papers", shelf.key, "speed"),))
 
 
 def _split_up(fragment: Fragment) -> tuple[Fragment, Fragment]:

@@ -20,6 +20,7 @@ from retrace.plan.resolve import ancestors
 from retrace.plan.scale import Scale, Shrink
 from retrace.plan.shelf import Shelf
 from retrace.plan.spec import Run, Split, VideoView, View
+from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
 from retrace.plan.video import Collection, VideoSplit
 
@@ -279,6 +280,15 @@ class Plan:
             channels=3,
         )
         return cost, clip.shown
+
+    def speeds(self, paper: str) -> dict[str, SpeedCell]:
+        """Return the cells of speed and memory of `paper` by their digest, each model once."""
+        cells = (cell.definition for key in self.items(paper) for cell in self.cells(paper, key))
+        return {
+            digest(cell.model_dump(exclude={"measure"})): cell
+            for cell in cells
+            if isinstance(cell, SpeedCell)
+        }
 
     # What it rests on
 

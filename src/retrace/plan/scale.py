@@ -19,6 +19,7 @@ class Shrink(Strict):
     protocols: dict[str, Fragment] = Field({}, description="changes by protocol name")
     views: dict[str, Fragment] = Field({}, description="changes by view name")
     model: Fragment = Field({}, description="changes of every trained model")
+    speed: Fragment = Field({}, description="changes of every cell of speed or memory")
 
 
 class Scale(Strict):

@@ -13,6 +13,8 @@ from retrace.plan.expand import Cell
 from retrace.plan.layout import CLAIMS
 from retrace.plan.page import Claim, Comparison, Side
 from retrace.plan.plan import Plan
+from retrace.plan.speed import SpeedCell
+from retrace.report import speed
 from retrace.report.measure import measure
 from retrace.report.outcome import outcome, run_label
 from retrace.report.rests_on import active
@@ -129,6 +131,9 @@ def _mean(cells: list[Cell], results: Results) -> np.ndarray:
 
 
 def _quantity(cell: Cell, results: Results) -> np.ndarray:
+    if isinstance(cell.definition, SpeedCell):
+        found = speed.entry(cell.place.paper, cell.definition, results)
+        return speed.quantity(cell.definition, found, results)
     if not cell.runs:
         return np.full(1 + results.bootstrap.n_resamples, outcome(cell, results).value, dtype=float)
     measured = measure(cell, results)

@@ -9,7 +9,9 @@ from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
 from retrace.plan.layout import run_folder
 from retrace.plan.spec import Run
+from retrace.plan.speed import SpeedCell
 from retrace.plan.video import Collection
+from retrace.report import speed
 from retrace.report.measure import Measured, measure
 from retrace.report.results import Results
 
@@ -32,7 +34,8 @@ class Outcome(NamedTuple):
 
     `low` and `high` bound the 95 % interval, `sd` is over seeds; all three belong to trained cells, `sd`
     to those with two seeds or more. A setting is a text. `scaled` tells that the scale decides what the
-    number is. `reason` says why there is no number, or what it lacks.
+    number is, `elsewhere` that it hangs on hardware and the paper's was another. `reason` says why there is
+    no number, or what it lacks.
     """
 
     state: Literal["measured", "not run", "failed", "cited"]
@@ -46,6 +49,7 @@ class Outcome(NamedTuple):
     coverage: float | None = None
     per_seed: tuple[tuple[Run, float], ...] = ()
     scaled: bool = False
+    elsewhere: bool = False
 
 
 def outcome(cell: Cell, results: Results) -> Outcome:
@@ -56,6 +60,8 @@ def outcome(cell: Cell, results: Results) -> Outcome:
         match cell.definition:
             case CostCell():
                 return counted(cell.place.paper, cell.definition, results)
+            case SpeedCell():
+                return _timed(cell.place.paper, cell.definition, results)
             case SettingCell():
                 return Outcome("measured", value=cell.says)
             case ClassesCell() if cell.collection is not None:
@@ -110,6 +116,20 @@ def _videos(collection: Collection, cell: VideosCell, results: Results) -> Outco
         coverage=found / split["expected"],
         scaled=True,
     )
+
+
+def _timed(paper: str, cell: SpeedCell, results: Results) -> Outcome:
+    """Return a speed, a batch or a memory as it was measured, and on what."""
+    try:
+        found = speed.entry(paper, cell, results)
+    except UserError as error:
+        return Outcome("not run", str(error))
+    value, low, high = interval(speed.quantity(cell, found, results))
+    elsewhere = cell.card.casefold() not in str(found["hardware"]).casefold()
+    done = Outcome("measured", speed.in_words(found), value, scaled=True, elsewhere=elsewhere)
+    if cell.measure == "largest_batch":
+        return done._replace(value=int(value))
+    return done._replace(low=low, high=high) if cell.measure == "clips_per_second" else done
 
 
 def _trained(cell: Cell, results: Results) -> Outcome:

@@ -17,6 +17,7 @@ from retrace.plan.layout import (
     COSTS,
     IMPORT,
     PUBLISHED,
+    SPEEDS,
     answers_of,
     collection_folder,
     imported_folder,
@@ -106,6 +107,13 @@ class Results:
     def costs(self, paper: str) -> dict[str, Any]:
         """Return the counted costs of `paper` by digest; empty while nothing is counted."""
         return read_json(self.root / COSTS.format(paper=paper)) or {}
+
+    def speeds(self, paper: str) -> dict[str, Any]:
+        """Return what was measured of the speed of `paper`'s models by digest, at whatever scale."""
+        found: dict[str, Any] = {}
+        for path in sorted(self.root.glob(SPEEDS.format(scale="*", paper=paper))):
+            found |= read_json(path) or {}
+        return found
 
     def on_record(self, paper: str) -> pd.DataFrame:
         """Return the accepted full-size numbers of `paper` (columns RECORD; top1 in %), maybe none."""

@@ -12,6 +12,7 @@ from retrace.files import write_text
 from retrace.plan.layout import TABLE
 from retrace.plan.page import Table
 from retrace.plan.plan import Plan
+from retrace.plan.speed import SpeedCell
 from retrace.report import rests_on, wording
 from retrace.report.footnotes import Footnotes
 from retrace.report.records import Record, table_records, tally
@@ -51,7 +52,8 @@ def remarks(plan: Plan, table: Table, records: list[list[Record]]) -> Iterator[s
         yield f"Theirs: the released weights of {', '.join(sources)}, not trained here, in our evaluation."
     if unit := common_unit(table):
         yield f"Unit of all cells: {unit}."
-    yield wording.scale_line(plan) if trained else _no_training(plan, any(map(rests_on.active, cells)))
+    scaled = trained or any(isinstance(cell.definition, SpeedCell) for cell in cells)
+    yield wording.scale_line(plan) if scaled else _no_training(plan, any(map(rests_on.active, cells)))
     if table.note:
         yield table.note
     if digits := rests_on.digits_line(plan, cells):

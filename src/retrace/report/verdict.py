@@ -32,10 +32,11 @@ class Verdict(NamedTuple):
 
 
 WORDS = (
-    *("match", "above", "below", "differs", "other data"),
+    *("match", "above", "below", "differs", "other data", "other hardware"),
     *("demo", "unprinted", "cited", "failed", "not run"),
 )
-"""`differs`: of texts. `other data`: more than 1 % of the clips are missing or too many. `demo`: trained or
+"""`differs`: of texts. `other data`: more than 1 % of the clips are missing or too many. `other hardware`: a
+speed or memory on another card than the paper's. `demo`: trained or
 counted at a scale that is not comparable. `unprinted`: we have a number and the paper prints none. `cited`:
 other work's number, which nobody here runs."""
 
@@ -63,6 +64,8 @@ def verdict(published: Published, outcome: Outcome, column: Column | None, *, co
         return Verdict("unprinted")
     if outcome.scaled and not comparable:
         return Verdict("demo")
+    if outcome.elsewhere:
+        return Verdict("other hardware")
     source = "" if printed.source == "paper" else printed.source
     if isinstance(printed.value, str) and isinstance(outcome.value, str):
         same = _plain(printed.value) == _plain(outcome.value)

@@ -9,10 +9,20 @@ from typing import Any, NamedTuple
 
 from retrace.plan.cell import CostCell
 from retrace.plan.expand import Cell
-from retrace.plan.layout import COSTS, FIGURE, RESULTS, SHEET, collection_folder, run_folder, split_folder
+from retrace.plan.layout import (
+    COSTS,
+    FIGURE,
+    RESULTS,
+    SHEET,
+    SPEEDS,
+    collection_folder,
+    run_folder,
+    split_folder,
+)
 from retrace.plan.page import Claim, Column, Figure, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Split
+from retrace.plan.speed import SpeedCell
 from retrace.plan.video import Collection
 from retrace.report import tables, wording
 from retrace.report.claims import Compared, Decision
@@ -251,15 +261,17 @@ def _view(
         wording.verdict(decided, unit, decimals),
         "",
         notes,
-        list(_making(cell, found)),
+        list(_making(plan.scale, cell, found)),
         _why(plan, cell),
     )
 
 
-def _making(cell: Cell, found: Outcome) -> Iterable[tuple[str, str]]:
+def _making(scale: str, cell: Cell, found: Outcome) -> Iterable[tuple[str, str]]:
     told = "train.json" if found.state == "measured" else "spec.json"
     if isinstance(cell.definition, CostCell):
         yield "count", link(COSTS.format(paper=cell.place.paper))
+    if isinstance(cell.definition, SpeedCell):
+        yield "measurement", link(SPEEDS.format(scale=scale, paper=cell.place.paper))
     for run in cell.runs:
         yield f"seed {run.seed}", link(run_folder(run) / told)
 

@@ -8,13 +8,22 @@ from retrace.errors import UserError
 from retrace.plan.cell import CostCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
-from retrace.plan.layout import COSTS, TRAIN_LOG, answers_of, collection_folder, run_folder, view_folder
+from retrace.plan.layout import (
+    COSTS,
+    SPEEDS,
+    TRAIN_LOG,
+    answers_of,
+    collection_folder,
+    run_folder,
+    view_folder,
+)
 from retrace.plan.maps import Maps
 from retrace.plan.page import Column, Figure, Item, Quoted, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Run, VideoView, View
+from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
-from retrace.report import rests_on, wording
+from retrace.report import rests_on, speed, wording
 from retrace.report.claims import decide, in_words
 from retrace.report.outcome import Outcome, of_imported, outcome
 from retrace.report.results import Results
@@ -141,6 +150,8 @@ def _making(plan: Plan, cell: Cell, found: Outcome) -> Iterator[str]:
     if isinstance(cell.definition, CostCell):
         counted = digest(cell.definition.model_dump(exclude={"measure"}))
         yield f"counted    {COSTS.format(paper=cell.place.paper)}, entry {counted}"
+    if isinstance(cell.definition, SpeedCell):
+        yield from _speed(plan, cell.place.paper, cell.definition)
     if cell.collection is not None:
         yield f"counted    {collection_folder(cell.collection) / 'annotations.json'}"
     values = {} if cell.parts else {digest(run): value for run, value in found.per_seed}
@@ -149,6 +160,16 @@ def _making(plan: Plan, cell: Cell, found: Outcome) -> Iterator[str]:
         for run in one.runs:
             assert one.asked is not None
             yield from _run(one.asked, run, values.get(digest(run)), results)
+
+
+def _speed(plan: Plan, paper: str, cell: SpeedCell) -> Iterator[str]:
+    measured = digest(cell.model_dump(exclude={"measure"}))
+    yield f"measured   {SPEEDS.format(scale=plan.scale, paper=paper)}, entry {measured}"
+    found = Results(plan.root).speeds(paper).get(measured, {})
+    if "batch" in found:
+        yield f"           {speed.in_words(found)}; batch {found['batch']}"
+    for way, clips in found.get("variants", {}).items():
+        yield f"           {way}: {clips:.1f} clips/s"
 
 
 def _run(asked: View | VideoView | Maps, run: Run, value: float | None, results: Results) -> Iterator[str]:
