@@ -23,7 +23,7 @@ from retrace.plan.cell import (
 from retrace.plan.identity import digest
 from retrace.plan.load import Key
 from retrace.plan.maps import Maps
-from retrace.plan.merge import agrees, merge
+from retrace.plan.merge import agrees, filled, merge
 from retrace.plan.mistakes import checked
 from retrace.plan.page import Figure, Item, Published, Table
 from retrace.plan.resolve import maps_of, run_of, view_of
@@ -92,7 +92,7 @@ class _Spot(NamedTuple):
 
     @property
     def fragment(self) -> Fragment:
-        return merge(*self.fragments.values())
+        return filled(merge(*self.fragments.values()), dict(self.place.axes))
 
     @property
     def roots(self) -> list[Key]:

@@ -1,5 +1,6 @@
 """Nested mappings laid over one another, and whether one agrees with a pattern."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from retrace.plan.cell import Fragment
@@ -27,6 +28,18 @@ def merge(*fragments: Fragment) -> Fragment:
 
 def _same_kind(before: Fragment, after: Fragment) -> bool:
     return all(before.get(key, after[key]) == after[key] for key in ("kind", "family") if key in after)
+
+
+def filled(value: Any, keys: Mapping[str, str]) -> Any:
+    """Return `value` with the name of each axis in braces, such as ``{x}``, replaced by the key there."""
+    if isinstance(value, dict):
+        return {name: filled(inner, keys) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, keys) for inner in value]
+    if isinstance(value, str):
+        for axis, key in keys.items():
+            value = value.replace(f"{{{axis}}}", key)
+    return value
 
 
 def agrees(pattern: Any, value: Any) -> bool:

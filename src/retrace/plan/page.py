@@ -43,7 +43,10 @@ Published = Annotated[
 
 
 class Item(Strict):
-    """One entry of an axis: a row, a column, a panel, a series or a point on the x axis."""
+    """One entry of an axis: a row, a column, a panel, a series or a point on the x axis.
+
+    In texts of a cell's definition ``{x}`` stands for the key on that axis, and so with the others.
+    """
 
     key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
     label: str
