@@ -193,7 +193,9 @@ def _small_speed(shelf: Shelf, cell: SpeedCell) -> SpeedCell:
 
 def _split_up(fragment: Fragment) -> tuple[Fragment, Fragment]:
     """Return what a definition says of the number itself, and what of the cells that it is computed from."""
-    own = _DERIVED.get(str(fragment.get("measure")), tuple(fragment))
+    own = _DERIVED.get(str(fragment.get("measure")))
+    if own is None:
+        return fragment, {key: value for key, value in fragment.items() if key != "measure"}
     return (
         {key: value for key, value in fragment.items() if key in own},
         {key: value for key, value in fragment.items() if key not in own},
@@ -241,13 +243,19 @@ def _trained(shelf: Shelf, cell: Cell, definition: ScoreCell | MapCell, roots: l
     only = shelf.shrink.only
     _check_known(shelf, definition, roots)
     _check_fit(shelf, definition, roots)
-    if only is not None and not any(agrees(pattern, definition.model_dump()) for pattern in only):
+    if only is not None and not any(agrees(pattern, pattern_of(cell)) for pattern in only):
         return cell._replace(not_run=f"not part of scale '{shelf.scale}'")
     seeds = shelf.page.protocols[definition.protocol].seeds[: shelf.shrink.seeds]
     runs = tuple(run_of(shelf, definition, seed) for seed in seeds)
     if isinstance(definition, MapCell):
         return cell._replace(runs=runs[:1], maps=maps_of(shelf, definition))
     return cell._replace(runs=runs, view=view_of(shelf, definition))
+
+
+def pattern_of(cell: Cell) -> Fragment:
+    """Return what the entries of a scale's `only` are compared with: the definition, and where it stands."""
+    assert cell.definition is not None
+    return {**cell.definition.model_dump(), "of": cell.place.item}
 
 
 def _check_known(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from retrace.errors import UserError
 from retrace.plan.cell import Fragment
 from retrace.plan.datasets import Dataset
-from retrace.plan.expand import Cell
+from retrace.plan.expand import Cell, pattern_of
 from retrace.plan.load import Document, Key
 from retrace.plan.merge import agrees, merge
 from retrace.plan.mistakes import checked
@@ -73,7 +73,7 @@ def _changed(
 def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
     """Raise UserError if an entry of `only`, or one value in a list of it, keeps no cell."""
     all_cells = [one for cell in cells for one in (cell, *cell.parts)]
-    definitions = [cell.definition.model_dump() for cell in all_cells if cell.definition is not None]
+    definitions = [pattern_of(cell) for cell in all_cells if cell.definition is not None]
     for index, pattern in enumerate(shelf.shrink.only or ()):
         for narrow in (pattern, *_narrowed(pattern)):
             if not any(agrees(narrow, definition) for definition in definitions):

@@ -11,7 +11,9 @@ class Shrink(Strict):
 
     seeds: PositiveInt | None = Field(None, description="only the first so many seeds of each protocol")
     only: tuple[Fragment, ...] | None = Field(
-        None, description="keep a trained cell if it agrees with one of these; a list means: any of"
+        None,
+        description="keep a trained cell if it agrees with one of these; a list means: any of; `of` is the "
+        "key of its table or figure",
     )
     datasets: dict[str, Fragment] = Field(
         {}, description="changes by dataset name; '*' and '?' are wildcards"

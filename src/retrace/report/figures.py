@@ -13,7 +13,7 @@ from retrace.plan.expand import Cell
 from retrace.plan.layout import FIGURE
 from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
-from retrace.report import maps, rests_on
+from retrace.report import maps, order, rests_on
 from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
 from retrace.report.points import points_of
@@ -31,7 +31,7 @@ def render(plan: Plan, paper: str, key: str) -> None:
     results = Results(plan.root)
     outcomes = figure_outcomes(plan, results, paper, key)
     title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
-    draw = _maps if figure.draw == "maps" else _curves
+    draw = {"maps": _maps, "order": _order}.get(figure.draw or "", _curves)
     with matplotlib.style.context(STYLE):
         drawing, points = draw(plan, results, paper, key, title, outcomes)
         stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
@@ -67,12 +67,24 @@ def _maps(
     return maps.draw(title, said, shown), maps.points(shown)
 
 
+def _order(
+    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
+) -> tuple[Drawing, pd.DataFrame]:
+    """Return what order is worth to each model, or a card that says why it is not known, and the numbers."""
+    figure, points = plan.papers[paper].figures[key], order.points(outcomes)
+    if points.empty:
+        return card(title, why_not_drawn(figure, outcomes)), points
+    return order.draw(figure, title, list(captions(plan, figure, outcomes)), outcomes), points
+
+
 def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[tuple[Cell, Outcome]]:
-    """Return every cell of a figure with what became of it. Raises UserError if x is not a size."""
+    """Return every cell of a figure with what became of it. Raises UserError if x is not what is drawn."""
     figure = plan.item(paper, key)
     assert isinstance(figure, Figure)
     for item in figure.x:
-        if figure.draw is not None and not _is_number(item.key):
+        if figure.draw == "order" and item.key not in order.X:
+            raise UserError(f"{paper}/{key}: x '{item.key}' is none of {', '.join(order.X)}")
+        if figure.draw not in (None, "order") and not _is_number(item.key):
             raise UserError(f"{paper}/{key}: x '{item.key}' is not a number, and '{figure.draw}' needs sizes")
     return [(cell, outcome(cell, results)) for cell in plan.cells(paper, key)]
 
