@@ -13,7 +13,6 @@ import shapes
 from retrace.data.make import make_split
 from retrace.data.synthetic.sync_draws import class_names, draw, label_of, no_pair
 from retrace.data.synthetic.sync_mnist import generate, walks
-from retrace.data.synthetic.sync_paths import paths_figure
 from retrace.data.synthetic.sync_render import Stamps
 from retrace.errors import UserError
 from retrace.plan.spec import Split, SyncMnist
@@ -321,14 +320,3 @@ def test_a_split_is_made_with_its_audit_and_pictures_that_stay_small(tmp_path):
         assert animation.width < 1000
     make_split(made.model_copy(update={"clips": 70}), tmp_path / "less", None)
     assert np.array_equal(np.load(tmp_path / "less" / "clips.npy"), clips[:70])
-
-
-def test_the_figure_has_green_paths_for_a_pair_and_red_ones_for_the_others(stamps):
-    _, cut = stamps
-    split = dataset(3, unpaired=2)
-    labels = walks(split, 0, 20, cut).label_N
-    with_pair, without = (int(np.flatnonzero((labels == NO_PAIR) == none)[0]) for none in (False, True))
-    for clip, colours in ((with_pair, {(60, 220, 90), (235, 70, 60)}), (without, {(235, 70, 60)})):
-        picture = paths_figure(split, cut, (clip,), (0, 9))
-        found = {colour for _, colour in picture.getcolors(1 << 20) if len(set(colour)) > 1}
-        assert found == colours

@@ -56,11 +56,18 @@ def generate(split: Split, start: int, stop: int, digits: Digits) -> tuple[np.nd
     return temporal_shape.generate(split, start, stop, digits)
 
 
+def stamps_of(split: Split, mnist_folder: Path | None) -> Stamps:
+    """Return the digits of a split of SyncMNIST, cut out. Raises UserError if they are not to be had."""
+    generator = split.generator
+    assert isinstance(generator, SyncMnist)
+    asked = (generator.digits, split.split, mnist_folder)
+    return Stamps(load_digits(*asked), load_labels(*asked), generator.ink)
+
+
 def _digits(split: Split, mnist_folder: Path | None) -> Digits:
     generator = split.generator
     if isinstance(generator, SyncMnist):
-        asked = (generator.digits, split.split, mnist_folder)
-        return Stamps(load_digits(*asked), load_labels(*asked), generator.ink)
+        return stamps_of(split, mnist_folder)
     if generator.symbol == "dot":
         return None
     if generator.digits is None:
