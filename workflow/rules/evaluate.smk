@@ -101,5 +101,6 @@ rule cost:
         "../../envs/retrace.yaml"
     params:
         cells=lambda wildcards: sorted(PLAN.costs(wildcards.paper)),
+        layers=lambda wildcards: PLAN.layers(wildcards.paper),
     shell:
         "python -m retrace cost {wildcards.paper} > {log} 2>&1"

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from retrace.cost.count import parameters, work
+from retrace.cost.shapes import output_shapes
 from retrace.files import write_text
 from retrace.models.registry import build
-from retrace.plan.cell import CostCell
+from retrace.plan.cell import CountedCell
 from retrace.plan.layout import COSTS
 from retrace.plan.plan import Plan
 
@@ -14,16 +16,17 @@ from retrace.plan.plan import Plan
 def write(plan: Plan, paper: str) -> None:
     """Count every model in the cost cells of `paper`, at the paper's own size, and write them as JSON.
 
-    The file maps the digest of a cell (see `Plan.costs`) to its parameters, its multiply-adds per clip and
-    those of its convolutions.
+    The file maps the digest of a model at its size (see `Plan.costs`) to its parameters, its multiply-adds
+    per clip, those of its convolutions and, where sizes of layers are printed, those.
     """
     plan.require(paper)
-    costs = {key: _count(cell) for key, cell in sorted(plan.costs(paper).items())}
+    layers = plan.layers(paper)
+    costs = {key: _count(cell, layers.get(key, [])) for key, cell in sorted(plan.costs(paper).items())}
     path = Path(plan.root) / COSTS.format(paper=paper)
     write_text(path, json.dumps(costs, indent=1) + "\n")
 
 
-def _count(cell: CostCell) -> dict[str, int]:
+def _count(cell: CountedCell, layers: list[str]) -> dict[str, Any]:
     import torch
 
     with torch.device("meta"):
@@ -32,8 +35,10 @@ def _count(cell: CostCell) -> dict[str, int]:
         )
     shape_BTCHW = (1, cell.frames, cell.channels, cell.side, cell.side)
     counted = work(model, shape_BTCHW)
+    shapes = output_shapes(model, shape_BTCHW, layers) if layers else {}
     return {
         "parameters": parameters(model),
         "multiply_adds": counted.all,
         "conv_multiply_adds": counted.convolutions,
+        **({"shapes": shapes} if shapes else {}),
     }

@@ -15,19 +15,49 @@ Fragment = dict[str, Any]
 Metric = Literal["top1", "top5", "mean_class"]
 
 
-class CostCell(Strict):
-    """A cell that needs no training: counted on the meta device at the paper's own size.
+class CountedCell(Strict):
+    """A cell that needs no training: counted on the meta device at the paper's own size."""
 
-    `mparams` are millions of parameters, `gmacs` billions of multiply-adds, `conv_gmacs` those of the
-    convolutions alone.
-    """
-
-    measure: Literal["parameters", "mparams", "gmacs", "conv_gmacs"]
     model: Model
     classes: PositiveInt
     frames: PositiveInt
     side: PositiveInt
     channels: Literal[1, 3]
+
+    def network(self) -> dict[str, Any]:
+        """Return what is counted, whatever is asked of it."""
+        return self.model_dump(include=set(CountedCell.model_fields))
+
+
+class CostCell(CountedCell):
+    """`mparams` are millions of parameters, `gmacs` billions of multiply-adds, `conv_gmacs` those of the
+    convolutions alone.
+    """
+
+    measure: Literal["parameters", "mparams", "gmacs", "conv_gmacs"]
+
+
+class ShapeCell(CountedCell):
+    """The size of what a layer puts out for one clip: frames, height, width and channels.
+
+    Of nodes it is frames, nodes and channels; what has no frames, height or width counts as one of them.
+    """
+
+    measure: Literal["shape"]
+    layer: str = Field(description="name of a module of the model, or `clip`: what the model is shown")
+    axes: Literal["BC", "BTHWC", "BCTHW", "BTCHW", "BTNC", "TNC"] = Field(
+        description="what the layer's dimensions are: Batch, Time, Height, Width, Nodes, Channels"
+    )
+    grid: PositiveInt | None = Field(
+        None, description="of a graph's nodes those of the grid of so many cells a side, as a map"
+    )
+
+    @model_validator(mode="after")
+    def _grid_exists(self) -> Self:
+        graph = getattr(self.model, "graph", None)
+        if self.grid is not None and (graph is None or self.grid > graph.scales or "N" not in self.axes):
+            raise mistake(f"the model has no nodes in a grid of {self.grid} x {self.grid}", "grid")
+        return self
 
 
 class TrainedCell(Strict):
@@ -119,6 +149,7 @@ class EnsembleCell(Strict):
 Definition = Annotated[
     CostCell
     | SpeedCell
+    | ShapeCell
     | ScoreCell
     | MapCell
     | SettingCell

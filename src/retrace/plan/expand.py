@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from retrace.errors import UserError
 from retrace.plan.cell import (
     ClassesCell,
-    CostCell,
+    CountedCell,
     Definition,
     DifferenceCell,
     EnsembleCell,
@@ -181,7 +181,7 @@ def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
             return _derived(shelf, cell, definition.of, members)
         case SpeedCell():
             return cell._replace(definition=_small_speed(shelf, definition))
-        case CostCell():
+        case CountedCell():
             return cell
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from retrace.errors import UserError
-from retrace.plan.cell import CostCell, ScoreCell, TrainedCell
+from retrace.plan.cell import CostCell, CountedCell, ScoreCell, ShapeCell, TrainedCell
 from retrace.plan.expand import Cell, cells_of
 from retrace.plan.extension import check_parents, extended
 from retrace.plan.identity import digest, maps_name, run_name, view_name
@@ -251,15 +251,25 @@ class Plan:
         names = sorted(used.union(self.overlay.stand_ins.values()))
         return {name: self.library.collection(name) for name in names}
 
-    def costs(self, paper: str) -> dict[str, CostCell]:
-        """Return the cost cells of `paper` by their digest; equal cells are counted once."""
-        counted = [cell for key in self.items(paper) for cell in self.item_costs(paper, key)]
-        return {digest(cell.model_dump(exclude={"measure"})): cell for cell in counted}
+    def costs(self, paper: str) -> dict[str, CountedCell]:
+        """Return a cell of each model that is counted for `paper`, by the digest of the model at its size."""
+        return {digest(cell.network()): cell for cell in self._counted(paper)}
 
-    def item_costs(self, paper: str, key: str) -> list[CostCell]:
-        """Return the costs that one table or figure prints, or that its points stand at."""
+    def layers(self, paper: str) -> dict[str, list[str]]:
+        """Return the layers whose sizes `paper` prints, by the digest of their model at its size."""
+        found: dict[str, set[str]] = {}
+        for cell in self._counted(paper):
+            if isinstance(cell, ShapeCell):
+                found.setdefault(digest(cell.network()), set()).add(cell.layer)
+        return {key: sorted(layers) for key, layers in found.items()}
+
+    def _counted(self, paper: str) -> list[CountedCell]:
+        return [cell for key in self.items(paper) for cell in self.item_costs(paper, key)]
+
+    def item_costs(self, paper: str, key: str) -> list[CountedCell]:
+        """Return the costs and sizes that one table or figure prints, or that its points stand at."""
         item, cells = self.item(paper, key), self.cells(paper, key)
-        counted = [cell.definition for cell in cells if isinstance(cell.definition, CostCell)]
+        counted: list[CountedCell] = [c.definition for c in cells if isinstance(c.definition, CountedCell)]
         if isinstance(item, Figure) and item.draw == "accuracy_by_cost":
             counted += [self.test_cost(cell)[0] for cell in cells if isinstance(cell.definition, ScoreCell)]
         return counted

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from retrace.errors import UserError
 from retrace.evaluate.uncertainty import interval
-from retrace.plan.cell import ClassesCell, CostCell, SettingCell, VideosCell
+from retrace.plan.cell import ClassesCell, CostCell, SettingCell, ShapeCell, VideosCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
 from retrace.plan.layout import run_folder
@@ -16,6 +16,7 @@ from retrace.report.measure import Measured, measure
 from retrace.report.results import Results
 
 CITED = "cited"
+TIMES = "\N{MULTIPLICATION SIGN}"
 NOT_COUNTED = "not counted yet"
 NO_SCORES = "no scores yet"
 NO_MAPS = "no maps yet"
@@ -62,6 +63,8 @@ def outcome(cell: Cell, results: Results) -> Outcome:
                 return counted(cell.place.paper, cell.definition, results)
             case SpeedCell():
                 return _timed(cell.place.paper, cell.definition, results)
+            case ShapeCell():
+                return _size(cell.place.paper, cell.definition, results)
             case SettingCell():
                 return Outcome("measured", value=cell.says)
             case ClassesCell() if cell.collection is not None:
@@ -93,12 +96,27 @@ def run_label(run: Run) -> str:
 
 def counted(paper: str, cell: CostCell, results: Results) -> Outcome:
     """Return a cost as it was counted, in the unit of its measure."""
-    found = results.costs(paper).get(digest(cell.model_dump(exclude={"measure"})))
+    found = results.costs(paper).get(digest(cell.network()))
     name, unit = _COUNTED[cell.measure]
     if found is None or name not in found:
         return Outcome("not run", NOT_COUNTED)
     value = int(found[name])
     return Outcome("measured", value=value if unit is None else value / unit)
+
+
+def _size(paper: str, cell: ShapeCell, results: Results) -> Outcome:
+    """Return the size of what a layer puts out, spelt as the paper spells it."""
+    shapes = results.costs(paper).get(digest(cell.network()), {}).get("shapes", {})
+    if cell.layer not in shapes:
+        return Outcome("not run", NOT_COUNTED)
+    shape = shapes[cell.layer]
+    if len(shape) != len(cell.axes):
+        raise UserError(f"layer '{cell.layer}' has {len(shape)} dimensions, axes '{cell.axes}' name others")
+    size = dict(zip(cell.axes, shape, strict=True))
+    if cell.grid is not None:
+        size |= {"H": cell.grid, "W": cell.grid}
+    shown = "TNC" if "N" in cell.axes and cell.grid is None else "THWC"
+    return Outcome("measured", value=TIMES.join(str(size.get(axis, 1)) for axis in shown))
 
 
 def _videos(collection: Collection, cell: VideosCell, results: Results) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from retrace.plan.cell import CostCell
+from retrace.plan.cell import CountedCell
 from retrace.plan.expand import Cell
 from retrace.plan.layout import (
     COSTS,
@@ -268,7 +268,7 @@ def _view(
 
 def _making(scale: str, cell: Cell, found: Outcome) -> Iterable[tuple[str, str]]:
     told = "train.json" if found.state == "measured" else "spec.json"
-    if isinstance(cell.definition, CostCell):
+    if isinstance(cell.definition, CountedCell):
         yield "count", link(COSTS.format(paper=cell.place.paper))
     if isinstance(cell.definition, SpeedCell):
         yield "measurement", link(SPEEDS.format(scale=scale, paper=cell.place.paper))

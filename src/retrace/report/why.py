@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrace.errors import UserError
-from retrace.plan.cell import CostCell
+from retrace.plan.cell import CountedCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
 from retrace.plan.layout import (
@@ -147,8 +147,8 @@ def _making(plan: Plan, cell: Cell, found: Outcome) -> Iterator[str]:
     if cell.definition is None:
         return
     yield f"made as    {json.dumps(cell.definition.model_dump(mode='json', exclude_none=True))}"
-    if isinstance(cell.definition, CostCell):
-        counted = digest(cell.definition.model_dump(exclude={"measure"}))
+    if isinstance(cell.definition, CountedCell):
+        counted = digest(cell.definition.network())
         yield f"counted    {COSTS.format(paper=cell.place.paper)}, entry {counted}"
     if isinstance(cell.definition, SpeedCell):
         yield from _speed(plan, cell.place.paper, cell.definition)
