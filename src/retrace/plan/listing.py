@@ -2,6 +2,7 @@
 
 from retrace.plan.identity import run_name
 from retrace.plan.layout import run_folder
+from retrace.plan.page import Quoted
 from retrace.plan.plan import Plan
 
 
@@ -20,5 +21,6 @@ def cells(plan: Plan, paper: str, key: str) -> str:
     lines = []
     for cell in plan.cells(paper, key):
         rests = cell.not_run or ", ".join(run_name(run) for run in cell.runs) or "computed"
-        lines.append(f"{cell.place}: printed {cell.published}; {rests}")
+        printed = cell.published.value if isinstance(cell.published, Quoted) else cell.published
+        lines.append(f"{cell.place}: printed {printed}; {rests}")
     return "\n".join(lines)
