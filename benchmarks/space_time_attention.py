@@ -63,6 +63,7 @@ def models(attention: str, frames: int, args: argparse.Namespace) -> dict[str, n
         mlp_ratio=4,
         qkv_bias=True,
         drop_path=0,
+        init_std=0.02,
         time_std=0,
     )
     torch.manual_seed(0)

@@ -31,6 +31,7 @@ SIZES = {
     "mlp_ratio": 2,
     "qkv_bias": True,
     "drop_path": 0.0,
+    "init_std": 0.02,
     "time_std": 0.0,
 }
 

@@ -20,6 +20,7 @@ def spec(attention: str, sizes: dict, drop_path: float = 0.1) -> kinds.TimeSform
         "family": "timesformer-vit",
         "attention": attention,
         "drop_path": drop_path,
+        "init_std": 0.02,
         "time_std": 0,
         **sizes,
     }

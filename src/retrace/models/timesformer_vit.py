@@ -23,7 +23,6 @@ from retrace.errors import UserError
 from retrace.plan import model as kinds
 
 NORM_EPS = 1e-6
-INIT_STD = 0.02
 
 
 class Attention(nn.Module):
@@ -170,7 +169,7 @@ class TimeSformerVit(nn.Module):
         self.blocks = nn.ModuleList(_block(model, rate, frames) for rate in rates)
         self.norm = nn.LayerNorm(model.width, NORM_EPS)
         self.head = nn.Linear(model.width, classes)
-        self._initialise(model.time_std)
+        self._initialise(model.init_std, model.time_std)
 
     def forward(self, x_BTCHW: Tensor) -> Tensor:
         """Return logits (B, classes)."""
@@ -189,7 +188,7 @@ class TimeSformerVit(nn.Module):
         x_BNTD = patches_FND.unflatten(0, x_BTCHW.shape[:2]).transpose(1, 2) + self.time_embed
         return torch.cat([cls_11D.expand(len(x_BTCHW), -1, -1), x_BNTD.flatten(1, 2)], 1)
 
-    def _initialise(self, time_std: float) -> None:
+    def _initialise(self, init_std: float, time_std: float) -> None:
         """Linear maps, cls, positions and times from normal distributions; biases and `temporal_fc` zero.
 
         While the times are zero nothing tells one order of the frames from another. Where no frame by itself,
@@ -198,11 +197,11 @@ class TimeSformerVit(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=INIT_STD)
+                nn.init.trunc_normal_(module.weight, std=init_std)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.trunc_normal_(self.cls_token, std=INIT_STD)
-        nn.init.trunc_normal_(self.pos_embed, std=INIT_STD)
+        nn.init.trunc_normal_(self.cls_token, std=init_std)
+        nn.init.trunc_normal_(self.pos_embed, std=init_std)
         if self.attention != "space-only":
             nn.init.normal_(self.time_embed, std=time_std)
         for block in self.blocks:

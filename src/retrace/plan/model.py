@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from retrace.plan.attention import Blocks
 from retrace.plan.strict import Strict, mistake
@@ -50,9 +50,10 @@ class TimeSformerVit(Strict):
     mlp_ratio: PositiveInt
     qkv_bias: bool
     drop_path: Annotated[float, Field(ge=0, lt=1)]
-    time_std: NonNegativeFloat = Field(
-        description="of the table of times before a training from random weights; 0 in the authors' code"
+    init_std: PositiveFloat = Field(
+        description="of weights before a training from random ones; 0.02 in the authors' code, 768 wide"
     )
+    time_std: NonNegativeFloat = Field(description="of the table of times, as well; 0 in the authors' code")
 
 
 class VideoCnn(Strict):
