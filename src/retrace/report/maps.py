@@ -55,8 +55,8 @@ class Strip(NamedTuple):
     text: str
     note: str
     frames_THWC: np.ndarray
-    first: bool
-    """Whether a new video begins here."""
+    apart: bool
+    """Whether another video ends above."""
 
 
 def shown_cells(figure: Figure, outcomes: Sequence[tuple[Cell, Outcome]], results: Results) -> list[Shown]:
@@ -97,19 +97,19 @@ def points(shown: Sequence[Shown]) -> pd.DataFrame:
 
 def draw(title: str, captions: Sequence[str], shown: Sequence[Shown]) -> Drawing:
     """Return the drawing; the first of `captions` goes below the title, the rest to the foot."""
-    strips = list(_strips(shown))
-    frames = max(len(strip.frames_THWC) for strip in strips)
+    rows = strips(shown)
+    frames = max(len(strip.frames_THWC) for strip in rows)
     width = _LEFT + frames * (_FRAME + _GAP) + _RIGHT
     heads, under = wrap(title, int(width * 11.5)), wrap(captions[0], int(width * 14))
     notes = wrap(" ".join(captions[1:]), int(width * 17.5))
     above = 0.28 + 0.18 * len(heads) + 0.16 * len(under)
     below = 0.12 + 0.14 * len(notes) + 0.42
-    tall = [_FRAME * s.frames_THWC.shape[1] / s.frames_THWC.shape[2] + _GAP for s in strips]
-    height = above + sum(tall) + _BETWEEN * sum(s.first for s in strips) + below
+    tall = [_FRAME * s.frames_THWC.shape[1] / s.frames_THWC.shape[2] + _GAP for s in rows]
+    height = above + sum(tall) + _BETWEEN * sum(s.apart for s in rows) + below
     drawing = Drawing(figsize=(width, height))
     top = above
-    for strip, own in zip(strips, tall, strict=True):
-        top += _BETWEEN * strip.first
+    for strip, own in zip(rows, tall, strict=True):
+        top += _BETWEEN * strip.apart
         _row(drawing, strip, top, own - _GAP)
         top += own
     _write(drawing, heads, under, notes)
@@ -138,26 +138,28 @@ def _label(figure: Figure, cell: Cell) -> str:
     return ", ".join(item.label for axis, items in entries for item in items if item.key == axes.get(axis))
 
 
-def _strips(shown: Sequence[Shown]) -> Iterator[Strip]:
-    """Yield the rows: for every video the maps of all cells, and in front of them the frames if new."""
-    for number, video in enumerate(shown[0].pictures.ids):
-        before: np.ndarray | None = None
-        for one in shown:
-            if video not in one.pictures.ids:
-                continue
-            place = one.pictures.ids.index(video)
-            frames_THWC = one.pictures.frames_NTHWC[place]
-            chosen = _evenly(len(frames_THWC))
-            if before is None or not np.array_equal(before, frames_THWC):
-                name = one.classes[one.pictures.labels_N[place]]
-                yield Strip(name, f"video {video}", frames_THWC[chosen], before is None and number > 0)
-            before = frames_THWC
-            right = one.pictures.answers_N[place] == one.pictures.labels_N[place]
-            said = "right" if right else f"answers: {one.classes[one.pictures.answers_N[place]]}"
-            for name, maps_NTRC in one.pictures.maps_NTRC.items():
-                text = ": ".join(filter(None, [one.label, name]))
-                heat = heated(frames_THWC, maps_NTRC[place])
-                yield Strip(text, said, heat[chosen], False)
+def strips(shown: Sequence[Shown]) -> list[Strip]:
+    """Return the rows: for every video the maps of all cells, and in front of them the frames if new."""
+    videos = dict.fromkeys(video for one in shown for video in one.pictures.ids)
+    return [strip for number, video in enumerate(videos) for strip in _of_video(video, shown, number > 0)]
+
+
+def _of_video(video: str, shown: Sequence[Shown], apart: bool) -> Iterator[Strip]:
+    before: np.ndarray | None = None
+    for one in (one for one in shown if video in one.pictures.ids):
+        place = one.pictures.ids.index(video)
+        frames_THWC = one.pictures.frames_NTHWC[place]
+        label, answer = (
+            one.classes[number[place]] for number in (one.pictures.labels_N, one.pictures.answers_N)
+        )
+        chosen = _evenly(len(frames_THWC))
+        if before is None or not np.array_equal(before, frames_THWC):
+            yield Strip(label, f"video {video}", frames_THWC[chosen], apart and before is None)
+        before = frames_THWC
+        for name, maps_NTRC in one.pictures.maps_NTRC.items():
+            text = ": ".join(filter(None, [one.label, name]))
+            said = "answer: right" if answer == label else f"answer: {answer}"
+            yield Strip(text, said, heated(frames_THWC, maps_NTRC[place])[chosen], False)
 
 
 def _evenly(frames: int) -> list[int]:
