@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from attention_blocks import NL, SA, SEEING, TA, awake, spec
+from attention_blocks import NL, SA, SEEING, TA, awake, gta, spec
 from retrace.errors import UserError
-from retrace.evaluate.attention_maps import affinity, looks, most_moving, regions
+from retrace.evaluate.attention_maps import affinity, looks, most_moving, regions, temporal_matrix
 from retrace.models.blocks.attention import Attention
 from retrace.models.blocks.temporal_attention import TemporalAttention
 from retrace.models.blocks.token_sets import from_sets, to_sets
@@ -41,7 +41,8 @@ def test_the_affinities_times_the_values_are_what_the_block_adds(over):
 @torch.no_grad()
 def test_joint_attention_is_shared_out_over_all_frames():
     maps = looks(net({"joint": NL}), "layer2", CLIP, swapped=False)
-    assert {name: tuple(m.shape) for name, m in maps.items()} == {"joint": (4, 4, 4)}
+    assert {name: tuple(m.shape) for name, m in maps.items()} == {"query": (4, 8, 8), "joint": (4, 4, 4)}
+    assert maps["query"].sum() == 1 and maps["query"][2].sum() == 1
     assert maps["joint"].sum().item() == pytest.approx(1, rel=1e-5)
 
 
@@ -50,6 +51,7 @@ def test_decoupled_attention_is_within_the_query_s_frame_and_over_time():
     maps = looks(net({"space": SA, "time": TA}), "layer2", CLIP, swapped=True)
     shapes = {name: tuple(m.shape) for name, m in maps.items()}
     assert shapes == {
+        "query": (4, 8, 8),
         "spatial": (4, 4, 4),
         "temporal": (4, 1, 1),
         "spatial, swapped": (4, 4, 4),
@@ -74,9 +76,9 @@ def test_swapping_twins_changes_nothing_over_time():
 @torch.no_grad()
 def test_regions_are_those_that_the_branch_gathers_into():
     model = net(SEEING["GTA"])
-    gta = model.trunk.layer2.after1.block[1]
+    block = model.trunk.layer2.after1.block[1]
     gathered = []
-    gta.branches["region"].map.register_forward_hook(lambda _, __, g: gathered.append(g))
+    block.branches["region"].map.register_forward_hook(lambda _, __, g: gathered.append(g))
     maps = regions(model, "layer2", CLIP, shown=1)
     assert maps["region 1"].shape == (4, 8, 8)
     strongest = gathered[0][0].abs().mean((0, 1)).argmax()
@@ -107,3 +109,20 @@ def test_models_without_such_blocks_have_no_such_maps(places, stage, message):
 def test_regions_need_a_region_branch():
     with pytest.raises(UserError, match="no region branch"):
         regions(net({"space": SA, "time": TA}), "layer2", CLIP, shown=1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("cross", "heads"), [(True, 8), (False, 1)])
+def test_the_temporal_matrix_is_the_mean_over_groups_and_heads(cross, heads):
+    model = net({"space": SA, "time": gta(groups=heads, cross_channel=cross)})
+    matrices = model.trunk.layer2.after1.block[1].branches["pixel"].matrices
+    got = temporal_matrix(model, "layer2", CLIP)
+    assert got.shape == (4, 1, 4)
+    expected = sum(m for m in matrices.reshape(-1, 4, 4)) / heads ** (2 if cross else 1)
+    torch.testing.assert_close(got[:, 0], expected.abs())
+
+
+@torch.no_grad()
+def test_a_temporal_matrix_needs_a_pixel_branch():
+    with pytest.raises(UserError, match="no pixel branch"):
+        temporal_matrix(net({"space": SA, "time": gta(pixels=False)}), "layer2", CLIP)

@@ -32,20 +32,23 @@ class Query(NamedTuple):
 def looks(model: nn.Module, stage: str, x_BTCHW: Tensor, *, swapped: bool) -> ByName:
     """Return what the query sees in the last unit of `stage` (``layer2``): maps (T, R, C) that add up to 1.
 
-    joint: over all frames. spatial: over the query's frame, and nothing elsewhere. temporal: over the frames
-    at the query's place, (T, 1, 1). swapped: the spatial and the temporal block use each other's projections
-    for query and key, without training again. Raises UserError if there are no such blocks.
+    query: 1 at the place that attends. joint: over all frames. spatial: over the query's frame, and nothing
+    elsewhere. temporal: over the frames at the query's place, (T, 1, 1). swapped: the spatial and the
+    temporal block use each other's projections for query and key, without training again.
+    Raises UserError if there are no such blocks.
     """
     unit, seen = _unit(model, stage, x_BTCHW)
     blocks = list(unit)
     query = most_moving(x_BTCHW, *seen[blocks[0]].shape[3:])
+    marked = {"query": torch.zeros_like(seen[blocks[0]][0, :, 0])}
+    marked["query"][query] = 1
     match blocks:
         case [Attention(over="space-time") as joint] if not isinstance(joint, DotProduct):
-            return {"joint": _over_clip(joint, seen[joint], query)}
+            return marked | {"joint": _over_clip(joint, seen[joint], query)}
         case [Attention(over="space") as space, TemporalAttention(groups=1, code=None) as time] if (
             not isinstance(space, DotProduct)
         ):
-            maps = {
+            maps = marked | {
                 "spatial": _over_frame(space, seen[space], query, space.subsample),
                 "temporal": _over_time(time, seen[time], query),
             }
@@ -70,6 +73,18 @@ def regions(model: nn.Module, stage: str, x_BTCHW: Tensor, *, shown: int) -> ByN
     g_KTHW = g_TPK.abs().permute(2, 0, 1).unflatten(2, v_BTCHW.shape[3:])
     strongest = g_KTHW.flatten(1).mean(1).argsort(descending=True)[:shown]
     return {f"region {number + 1}": g_KTHW[k] for number, k in enumerate(strongest.tolist())}
+
+
+def temporal_matrix(model: nn.Module, stage: str, x_BTCHW: Tensor) -> Tensor:
+    """Return the pixel branch's |mean of M over groups and heads| in the last unit of `stage`, (T, 1, T).
+
+    Row t holds how much output frame t takes from each input frame. It does not depend on the clip.
+    Raises UserError if the unit has no pixel branch.
+    """
+    gta = _unit(model, stage, x_BTCHW)[0][-1]
+    if not (isinstance(gta, Gta) and "pixel" in gta.branches):
+        raise UserError(f"{stage}: there is no pixel branch of GTA")
+    return gta.branches["pixel"].matrices.flatten(0, -3).mean(0).abs()[:, None]
 
 
 def most_moving(x_BTCHW: Tensor, height: int, width: int) -> Query:

@@ -18,7 +18,7 @@ from retrace.data import loader
 from retrace.data.feed import videos_of
 from retrace.data.transforms import normalise
 from retrace.errors import UserError
-from retrace.evaluate.attention_maps import looks, regions
+from retrace.evaluate.attention_maps import looks, regions, temporal_matrix
 from retrace.evaluate.pictures import Pictures
 from retrace.evaluate.rollout import heat
 from retrace.evaluate.score import load_trained
@@ -86,8 +86,13 @@ def _regions(model: nn.Module, kind: kinds.Regions, x_BTCHW: Tensor) -> ByName:
     return regions(model, kind.stage, x_BTCHW, shown=kind.shown)
 
 
+def _temporal_matrix(model: nn.Module, kind: kinds.TemporalMatrix, x_BTCHW: Tensor) -> ByName:
+    return {"temporal matrix": temporal_matrix(model, kind.stage, x_BTCHW)}
+
+
 _KINDS: dict[type, Callable[[nn.Module, Any, Tensor], ByName]] = {
     kinds.Rollout: _rollout,
     kinds.Attention: _attention,
     kinds.Regions: _regions,
+    kinds.TemporalMatrix: _temporal_matrix,
 }

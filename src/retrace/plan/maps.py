@@ -45,7 +45,14 @@ class Regions(Strict):
     shown: PositiveInt = Field(description="so many regions, the strongest on average over the clip first")
 
 
-Kind = Annotated[Rollout | Attention | Regions, Field(discriminator="kind")]
+class TemporalMatrix(Strict):
+    """How much each frame takes from each other one by GTA's matrices, whatever the clip."""
+
+    kind: Literal["temporal-matrix"]
+    stage: Stage
+
+
+Kind = Annotated[Rollout | Attention | Regions | TemporalMatrix, Field(discriminator="kind")]
 """Any kind of map."""
 
 

@@ -154,7 +154,9 @@ class Figure(Strict):
     number: str
     title: str
     place: str
-    draw: Literal["accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "order", "maps"] | None = Field(
+    draw: (
+        Literal["accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "order", "maps", "matrices"] | None
+    ) = Field(
         None,
         description="the kind of drawing; none yet where the figure is not drawn. The cost is that of all "
         "clips and crops of a test, in multiply-adds",

@@ -13,7 +13,7 @@ from retrace.plan.expand import Cell
 from retrace.plan.layout import FIGURE
 from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
-from retrace.report import maps, order, rests_on
+from retrace.report import maps, matrices, order, rests_on
 from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
 from retrace.report.points import points_of
@@ -31,7 +31,7 @@ def render(plan: Plan, paper: str, key: str) -> None:
     results = Results(plan.root)
     outcomes = figure_outcomes(plan, results, paper, key)
     title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
-    draw = {"maps": _maps, "order": _order}.get(figure.draw or "", _curves)
+    draw = {"maps": _maps, "matrices": _matrices, "order": _order}.get(figure.draw or "", _curves)
     with matplotlib.style.context(STYLE):
         drawing, points = draw(plan, results, paper, key, title, outcomes)
         stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
@@ -67,6 +67,17 @@ def _maps(
     return maps.draw(title, said, shown), maps.points(shown)
 
 
+def _matrices(
+    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
+) -> tuple[Drawing, pd.DataFrame]:
+    """Return matrices over time, or a card that says why there are none, and the numbers in them."""
+    figure = plan.papers[paper].figures[key]
+    shown = maps.shown_cells(figure, outcomes, results)
+    if not shown:
+        return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=maps.COLUMNS)
+    return matrices.draw(figure, title, list(captions(plan, figure, outcomes)), shown), maps.points(shown)
+
+
 def _order(
     plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
 ) -> tuple[Drawing, pd.DataFrame]:
@@ -99,7 +110,7 @@ def why_not_drawn(figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> str:
 
 def captions(plan: Plan, figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> Iterator[str]:
     """Yield what has to stand with the drawing: the scale first, then what is shown and what is missing."""
-    drawn = "pictures" if figure.draw == "maps" else "curves"
+    drawn = "pictures" if figure.draw in ("maps", "matrices") else "curves"
     comparable = "" if plan.overlay.comparable else f": not comparable with the paper's {drawn}"
     yield f"Scale {plan.scale}{comparable}."
     seeds = sorted({found.n_seeds for _, found in outcomes if found.n_seeds})
