@@ -54,6 +54,19 @@ def test_a_cap_and_a_model_that_never_fits():
     assert found["batch"] == 0 and "not even one clip" in found["reason"]
 
 
+def test_memory_that_runs_short_later_costs_a_few_clips_and_not_the_number(monkeypatch):
+    model = Counting(limit=64)
+    first = Trials.peak_bytes
+
+    def fragmented(trials: Trials, batch: int) -> int:
+        model.limit = 60
+        return first(trials, batch)
+
+    monkeypatch.setattr(Trials, "peak_bytes", fragmented)
+    found = measured(model, (1, 3, 2, 2), "inference", most=100, here=Cpu())
+    assert found["batch"] == 60 and len(found["seconds"]) == REPEATS
+
+
 class Hungry(nn.Module):
     """A model that holds 8 MB a clip for a moment."""
 
@@ -91,5 +104,19 @@ def test_variants_keep_their_order_and_leave_the_weights_values(monkeypatch):
         "channels-last, bfloat16",
         "channels-last, bfloat16, compiled",
     ]
+    assert all(clips > 0 for clips in found.values())
     assert net[1].weight.is_contiguous(memory_format=torch.channels_last)
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_a_way_that_fails_says_why_and_leaves_the_others(monkeypatch):
+    def broken(model: nn.Module) -> nn.Module:
+        raise RuntimeError("no compiler here\nand a long trace")
+
+    def asked(model: nn.Module):
+        return lambda x: broken(model)
+
+    monkeypatch.setattr(torch, "compile", asked)
+    trials = Trials(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (1, 3, 2, 2), "inference", Cpu())
+    first, second, last = speed._variants(trials, 2).values()
+    assert first > 0 and second > 0 and last == "failed: no compiler here"

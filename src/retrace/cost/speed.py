@@ -77,23 +77,35 @@ def measured(
     Single precision. On a GPU also clips a second with less of it, in ``variants`` (see `_variants`).
     """
     trials = Trials(model, x_shape, step, here)
+    found: dict[str, Any] = {**told(here), "step": step, "batch": 0, "most": most}
     batch = largest_batch(trials.fits, most)
-    found: dict[str, Any] = {**told(here), "step": step, "batch": batch, "most": most}
-    if batch == 0:
+    while batch:
+        try:
+            found |= {"peak_bytes": trials.peak_bytes(batch), "seconds": trials.seconds(batch)}
+            break
+        except torch.OutOfMemoryError:  # what fitted once need not fit for ever: memory gets fragmented
+            batch -= max(1, batch // 32)
+    if not batch:
         return found | {"reason": f"not even one clip fits into the memory of {here.name()}"}
-    found |= {"peak_bytes": trials.peak_bytes(batch), "seconds": trials.seconds(batch)}
+    found["batch"] = batch
     if isinstance(here, Gpu):
         found["variants"] = _variants(trials, batch)
     return found
 
 
-def _variants(trials: Trials, batch: int) -> dict[str, float]:
-    """Return clips a second at the same batch with channels-last weights, then bfloat16, then compiled."""
+def _variants(trials: Trials, batch: int) -> dict[str, float | str]:
+    """Return clips a second at the same batch with channels-last weights, then bfloat16, then compiled.
 
-    def speed() -> float:
-        return batch / statistics.median(trials.seconds(batch))
+    One that fails, as compiling may, has the reason in its place.
+    """
 
-    found = {}
+    def speed() -> float | str:
+        try:
+            return batch / statistics.median(trials.seconds(batch))
+        except RuntimeError as error:
+            return f"failed: {str(error).partition(chr(10))[0]}"
+
+    found: dict[str, float | str] = {}
     for parameter in trials.model.parameters():
         if parameter.ndim in (4, 5):
             last = torch.channels_last if parameter.ndim == 4 else torch.channels_last_3d

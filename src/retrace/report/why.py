@@ -169,7 +169,7 @@ def _speed(plan: Plan, paper: str, cell: SpeedCell) -> Iterator[str]:
     if "batch" in found:
         yield f"           {speed.in_words(found)}; batch {found['batch']}"
     for way, clips in found.get("variants", {}).items():
-        yield f"           {way}: {clips:.1f} clips/s"
+        yield f"           {way}: {clips if isinstance(clips, str) else f'{clips:.1f} clips/s'}"
 
 
 def _run(asked: View | VideoView | Maps, run: Run, value: float | None, results: Results) -> Iterator[str]:
