@@ -472,6 +472,18 @@ def test_a_mistake_on_a_dataset_s_page(tmp_path, old, new, mark, expected):
             "papers.rac.only.0: no cell of rac has data temporal-shape-2dot, model family cnn3d, hidden 3",
         ),
         (
+            "    datasets:",
+            "    families: {cnn4d: {hidden: 1}}\n    datasets:",
+            "families",
+            "papers.rac.families.cnn4d: no trained cell of rac has the family 'cnn4d'; did you mean 'cnn3d'?",
+        ),
+        (
+            "    datasets:",
+            "    families: {cnn3d: {hiden: 1}}\n    datasets:",
+            "families",
+            "papers.rac.families.cnn3d.hiden: unknown key 'hiden'; did you mean 'hidden'?",
+        ),
+        (
             "- data: ",
             "- date: ",
             "- date",

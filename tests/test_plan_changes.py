@@ -51,6 +51,15 @@ def altered(before, after):
     return {key for _, key in before if before["rac", key] != after["rac", key]}
 
 
+def test_a_scale_changes_the_models_of_one_family_and_no_other(edited):
+    new = "    model: {layers: 2}\n    families: {timesformer: {layers: 1}}\n    datasets:"
+    plan = edited("    datasets:", new, "scales/tiny.yaml", "tiny")
+    assert {(run.model.family, run.model.layers) for run in plan.runs.values()} == {
+        ("cnn3d", 2),
+        ("timesformer", 1),
+    }
+
+
 # What a change on a page changes
 
 

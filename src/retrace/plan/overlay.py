@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar
 
 from retrace.errors import UserError
-from retrace.plan.cell import Fragment
+from retrace.plan.cell import Fragment, TrainedCell
 from retrace.plan.datasets import Dataset
 from retrace.plan.expand import Cell, pattern_of
 from retrace.plan.load import Document, Key
@@ -71,7 +71,7 @@ def _changed(
 
 
 def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
-    """Raise UserError if an entry of `only`, or one value in a list of it, keeps no cell."""
+    """Raise UserError if `only`, one entry of it or one value there keeps no cell, or for a family of none."""
     all_cells = [one for cell in cells for one in (cell, *cell.parts)]
     definitions = [pattern_of(cell) for cell in all_cells if cell.definition is not None]
     for index, pattern in enumerate(shelf.shrink.only or ()):
@@ -79,6 +79,12 @@ def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
             if not any(agrees(narrow, definition) for definition in definitions):
                 where = ("papers", shelf.key, "only", index)
                 raise UserError(overlay.problem(where, f"no cell of {shelf.key} has {_in_words(narrow)}"))
+    families = {one.model.family for cell in all_cells if isinstance(one := cell.definition, TrainedCell)}
+    for family in shelf.shrink.families:
+        if family not in families:
+            hint = nearest(family, families)
+            message = f"no trained cell of {shelf.key} has the family '{family}'; {hint}"
+            raise UserError(overlay.problem(("papers", shelf.key, "families", family), message))
 
 
 def changes(full: Shelf, here: Shelf) -> Iterator[Change]:

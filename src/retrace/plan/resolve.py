@@ -41,7 +41,7 @@ def run_of(shelf: Shelf, cell: TrainedCell, seed: int) -> Run:
     parent = _parent_cell(shelf, cell)
     return Run(
         recipe=plan.recipe,
-        model=_changed(cell.model, shelf.shrink.model, shelf.overlay, ("papers", shelf.key, "model")),
+        model=_small(shelf, cell.model),
         train=_split(shelf, cell.data, "train"),
         val=_split(shelf, cell.data, "val"),
         protocol=_normalised(plan.train, plan, cell, "train_clip", "val_clip"),
@@ -90,6 +90,14 @@ def maps_of(shelf: Shelf, cell: MapCell) -> Maps:
     view = view_of(shelf, cell)
     assert isinstance(view, VideoView)
     return Maps(map=cell.map, videos=cell.videos, domain=cell.domain, view=view)
+
+
+def _small(shelf: Shelf, model: Model) -> Model:
+    """Return what the scale makes of a model."""
+    shrink, where = shelf.shrink, ("papers", shelf.key)
+    small = _changed(model, shrink.model, shelf.overlay, (*where, "model"))
+    own = shrink.families.get(model.family, {})
+    return _changed(small, own, shelf.overlay, (*where, "families", model.family))
 
 
 def _changed(model: Model, change: Fragment, document: Document, where: Key) -> Model:

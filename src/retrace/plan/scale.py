@@ -21,6 +21,9 @@ class Shrink(Strict):
     protocols: dict[str, Fragment] = Field({}, description="changes by protocol name")
     views: dict[str, Fragment] = Field({}, description="changes by view name")
     model: Fragment = Field({}, description="changes of every trained model")
+    families: dict[str, Fragment] = Field(
+        {}, description="changes of the trained models of one family, by its name"
+    )
     speed: Fragment = Field({}, description="changes of every cell of speed or memory")
 
 
