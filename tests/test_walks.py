@@ -10,7 +10,8 @@ from retrace.data.synthetic.sync_draws import class_names
 from retrace.data.walks import write_walks
 from retrace.errors import UserError
 from retrace.plan.spec import Split, SyncMnist
-from retrace.report.paths import ALONE, PAIRED, draw, points, read
+from retrace.report.paths import ALONE, PAIRED, draw, points
+from retrace.report.walks import Walks
 
 VIDEOS, FRAMES = 12, 4
 
@@ -45,7 +46,7 @@ def split():
 def walks(split, tmp_path_factory):
     path = tmp_path_factory.mktemp("walks") / "walks.npz"
     write_walks(split, VIDEOS, path, None)
-    return read(path, split)
+    return Walks.read(path, split)
 
 
 def test_the_videos_are_the_first_of_the_split(split, walks, tmp_path):
@@ -103,4 +104,4 @@ def test_the_points_are_every_middle_of_every_frame(walks):
 def test_a_damaged_file_is_named(split, tmp_path):
     (tmp_path / "walks.npz").write_bytes(b"no zip")
     with pytest.raises(UserError, match=r"walks\.npz is damaged"):
-        read(tmp_path / "walks.npz", split)
+        Walks.read(tmp_path / "walks.npz", split)

@@ -30,6 +30,15 @@ def _parser() -> argparse.ArgumentParser:
     verb = _adder(verbs)
     verb("specs", do.specs, "write the spec of every run, view and split of a scale", _scale)
     verb("generate", do.generate, "make one split of generated clips", _spec("split.json"), _scale, _mnist)
+    verb(
+        "paths",
+        do.paths,
+        "make the first videos of a split with the paths of their digits, for a figure",
+        _spec("split.json"),
+        _videos,
+        _scale,
+        _mnist,
+    )
     verb("synthesize", do.synthesize, "generate the videos of one dataset", _dataset)
     verb("manifest", do.manifest, "read annotations and find the videos of one dataset", _dataset, _data)
     verb("subsample", do.subsample, "choose the videos of a mini set from its whole", _dataset)
@@ -149,6 +158,10 @@ def _what(parser: argparse.ArgumentParser) -> None:
 
 def _minutes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="save and stop (exit code 75) before this time is up")
+
+
+def _videos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--videos", type=int, required=True, help="how many, from the first one")
 
 
 def _paper(parser: argparse.ArgumentParser) -> None:

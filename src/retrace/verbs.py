@@ -44,6 +44,16 @@ def generate(options: argparse.Namespace) -> None:
     make_split(read_split(_written(options)), options.spec.parent, options.mnist or Path(load(ROOT).mnist))
 
 
+def paths(options: argparse.Namespace) -> None:
+    from retrace.data.walks import write_walks
+    from retrace.plan.config import load
+    from retrace.plan.layout import paths_file
+    from retrace.plan.specs import read_split
+
+    split, mnist = read_split(_written(options)), options.mnist or Path(load(ROOT).mnist)
+    write_walks(split, options.videos, options.spec.parent / paths_file(split, options.videos).name, mnist)
+
+
 def synthesize(options: argparse.Namespace) -> None:
     _preparation(options).synthesize()
 

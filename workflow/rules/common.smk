@@ -48,6 +48,7 @@ wildcard_constraints:
     run="[^/]+",
     view="[^/]+",
     maps="[^/]+",
+    videos="[0-9]+",
     paper="|".join(PLAN.papers),
     scale=PLAN.scale,
     collection="v[0-9]+-[0-9a-f]{8}",

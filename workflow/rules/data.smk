@@ -19,6 +19,23 @@ rule generate:
         f"python -m retrace generate --spec {{params.spec}} --scale {PLAN.scale} --mnist {MNIST} > {{log}} 2>&1"
 
 
+rule paths:
+    """Make the first videos of a split of SyncMNIST and say where their digits go. The split need not be there."""
+    output:
+        layout.PATHS,
+    log:
+        "results/logs/paths/{dataset}/{split}-{videos}.log",
+    benchmark:
+        "results/logs/paths/{dataset}/{split}-{videos}.tsv"
+    conda:
+        "../../envs/retrace.yaml"
+    params:
+        spec=f"{layout.SPLIT}/split.json",
+    shell:
+        f"python -m retrace paths --spec {{params.spec}} --videos {{wildcards.videos}} --scale {PLAN.scale}"
+        f" --mnist {MNIST} > {{log}} 2>&1"
+
+
 rule synthesize:
     """Generate the videos of one dataset, in the format of the dataset it stands for."""
     output:

@@ -52,18 +52,25 @@ def imported_scores(items):
 
 
 def item_inputs(paper, key):
-    """What a table or figure is rendered from: scores, maps, costs, counted videos, numbers on record."""
+    """What a table or figure is rendered from: scores, maps, paths, costs, counted videos, numbers on record."""
     cells = PLAN.cells(paper, key)
     costs = [layout.COSTS.format(paper=paper)] if PLAN.item_costs(paper, key) else []
     imported = imported_scores([(paper, key)])
     return [
         *answers_of(cells),
+        *paths_of(cells),
         *imported,
         *costs,
         *counted_videos(cells),
         *speeds_of(cells),
         *on_record(paper),
     ]
+
+
+def paths_of(cells):
+    """The paths that figures show. Ancient: the folder's name holds the hash of the split."""
+    shown = [layout.paths_file(cell.walks, cell.definition.videos) for cell in cells if cell.walks]
+    return [ancient(str(path)) for path in shown]
 
 
 def counted_videos(cells):

@@ -93,6 +93,15 @@ class MapCell(TrainedCell):
     )
 
 
+class PathsCell(Strict):
+    """The first videos of a split of SyncMNIST, with the paths of their digits. Needs no training."""
+
+    measure: Literal["paths"]
+    data: Name
+    split: Literal["train", "val", "test"]
+    videos: PositiveInt
+
+
 class SettingCell(Strict):
     """A cell that prints no result but how something was done: read from the protocols and views themselves.
 
@@ -152,6 +161,7 @@ Definition = Annotated[
     | ShapeCell
     | ScoreCell
     | MapCell
+    | PathsCell
     | SettingCell
     | VideosCell
     | ClassesCell

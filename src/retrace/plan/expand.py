@@ -15,6 +15,7 @@ from retrace.plan.cell import (
     EnsembleCell,
     Fragment,
     MapCell,
+    PathsCell,
     ScoreCell,
     SettingCell,
     TrainedCell,
@@ -26,10 +27,10 @@ from retrace.plan.maps import Maps
 from retrace.plan.merge import agrees, filled, merge
 from retrace.plan.mistakes import checked
 from retrace.plan.page import Figure, Item, Published, Table
-from retrace.plan.resolve import maps_of, run_of, view_of
+from retrace.plan.resolve import maps_of, run_of, split_of, view_of
 from retrace.plan.settings import spelt_out
 from retrace.plan.shelf import Shelf
-from retrace.plan.spec import Run, VideoProtocol, VideoView, View
+from retrace.plan.spec import Run, Split, SyncMnist, VideoProtocol, VideoView, View
 from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
 from retrace.plan.video import Collection
@@ -54,7 +55,8 @@ class Cell(NamedTuple):
     """One number: where it stands, what was published, and what it is made from (or why it is not).
 
     `runs` are all that it rests on. They are asked a `view`, or for `maps`, unless the number is computed
-    from those of other cells, its `parts`. `says` is a setting in words, `collection` a counted dataset.
+    from those of other cells, its `parts`. `says` is a setting in words, `collection` a counted dataset,
+    `walks` what a figure shows the first videos of.
     """
 
     place: Place
@@ -67,6 +69,7 @@ class Cell(NamedTuple):
     says: str | None = None
     collection: Collection | None = None
     maps: Maps | None = None
+    walks: Split | None = None
 
     @property
     def asked(self) -> View | VideoView | Maps | None:
@@ -181,6 +184,8 @@ def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
             return _derived(shelf, cell, definition.of, members)
         case SpeedCell():
             return cell._replace(definition=_small_speed(shelf, definition))
+        case PathsCell():
+            return _walking(shelf, cell, definition, roots)
         case CountedCell():
             return cell
 
@@ -237,6 +242,14 @@ def _counted(shelf: Shelf, cell: Cell, definition: VideosCell | ClassesCell, roo
         _known(shelf, definition.split, splits, "split", "split", roots)
         name = shelf.stand_ins.get(name, name)
     return cell._replace(collection=shelf.library.collection(name))
+
+
+def _walking(shelf: Shelf, cell: Cell, definition: PathsCell, roots: list[Key]) -> Cell:
+    walking = {name: d for name, d in shelf.datasets.items() if isinstance(d.generator, SyncMnist)}
+    _known(shelf, definition.data, walking, "dataset of walking digits", "data", roots)
+    splits = {str(split): clips for split, clips in walking[definition.data].splits.items()}
+    _known(shelf, definition.split, splits, "split", "split", roots)
+    return cell._replace(walks=split_of(definition.data, walking[definition.data], definition.split))
 
 
 def _trained(shelf: Shelf, cell: Cell, definition: ScoreCell | MapCell, roots: list[Key]) -> Cell:

@@ -14,6 +14,7 @@ RESULTS = "results"
 SHEET = "contact-sheet.png"
 
 SPLIT = f"{RESULTS}/data/{{dataset}}/{{split}}"
+PATHS = f"{SPLIT}/paths-{{videos}}.npz"
 COLLECTION = f"{RESULTS}/data/{{dataset}}/{{collection}}"
 SHARD = f"{COLLECTION}/shards/{{shard}}.parquet"
 ORIGINALS = f"{RESULTS}/data/{{dataset}}/originals-{{footage}}"
@@ -44,6 +45,11 @@ FIGURE_SUFFIXES = (".png", ".pdf", ".csv")
 def split_folder(split: Split) -> Path:
     """Return the folder that holds the clips of `split` and what describes them."""
     return Path(SPLIT.format(dataset=split.dataset, split=split_name(split)))
+
+
+def paths_file(split: Split, videos: int) -> Path:
+    """Return the file that holds the first `videos` videos of `split` and the paths of their digits."""
+    return Path(PATHS.format(dataset=split.dataset, split=split_name(split), videos=videos))
 
 
 def data_of(split: Split | VideoSplit) -> Path:

@@ -71,7 +71,7 @@ def _changed(
 
 
 def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
-    """Raise UserError if `only`, one entry of it or one value there keeps no cell, or for a family of none."""
+    """Raise UserError if `only`, one entry of it or one value there keeps no cell, or a family none."""
     all_cells = [one for cell in cells for one in (cell, *cell.parts)]
     definitions = [pattern_of(cell) for cell in all_cells if cell.definition is not None]
     for index, pattern in enumerate(shelf.shrink.only or ()):
@@ -87,13 +87,16 @@ def check_only(shelf: Shelf, cells: Sequence[Cell], overlay: Document) -> None:
             raise UserError(overlay.problem(("papers", shelf.key, "families", family), message))
 
 
-def changes(full: Shelf, here: Shelf) -> Iterator[Change]:
-    """Yield every value of a protocol, a view, and a dataset it asks, in which two shelves differ."""
+def changes(full: Shelf, here: Shelf, used: set[str]) -> Iterator[Change]:
+    """Yield every value of a protocol, a view, and a dataset in which two shelves differ.
+
+    The datasets are those that a view asks by name, and those `used`.
+    """
     asks = [ask for view in here.page.views.values() for ask in view.domains.values()]
     sections: dict[str, set[str]] = {
         "protocols": set(here.page.protocols),
         "views": set(here.page.views),
-        "datasets": {ask.dataset for ask in asks if ask.dataset and ask.dataset in here.datasets},
+        "datasets": used | {ask.dataset for ask in asks if ask.dataset and ask.dataset in here.datasets},
     }
     for section, names in sections.items():
         for name in sorted(set(names)):

@@ -148,15 +148,18 @@ class Values(Strict):
         return None if value is None else Quoted(value=value, source=self.source, why=self.why)
 
 
+Drawing = Literal[
+    "accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "order", "maps", "matrices", "paths"
+]
+
+
 class Figure(Strict):
     """A figure: what it draws, and the axes whose combinations are its cells."""
 
     number: str
     title: str
     place: str
-    draw: (
-        Literal["accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "order", "maps", "matrices"] | None
-    ) = Field(
+    draw: Drawing | None = Field(
         None,
         description="the kind of drawing; none yet where the figure is not drawn. The cost is that of all "
         "clips and crops of a test, in multiply-adds",

@@ -234,6 +234,12 @@ class Plan:
         found = [split for split in self._data() if isinstance(split, Split)]
         return {split_folder(split).as_posix(): split for split in found}
 
+    @cached_property
+    def specified(self) -> dict[str, Split]:
+        """Every split of generated clips that is made, or of which a figure shows some, by its folder."""
+        walked = [cell.walks for cell in self.all_cells() if cell.walks is not None]
+        return {**self.splits, **{split_folder(split).as_posix(): split for split in walked}}
+
     def _data(self) -> Iterator[Split | VideoSplit]:
         for run in self.runs.values():
             yield from (run.train, run.val)
@@ -338,7 +344,18 @@ class Plan:
 
     @cached_property
     def _changes(self) -> list[Change]:
-        return [change for key, here in self._shelves.items() for change in changes(self._full[key], here)]
+        return [
+            change
+            for key, here in self._shelves.items()
+            for change in changes(self._full[key], here, self._clips_of(key))
+        ]
+
+    def _clips_of(self, paper: str) -> set[str]:
+        """Return the datasets of clips that the cells of `paper` train on or show at this scale."""
+        cells = [cell for key in self.items(paper) for cell in self.cells(paper, key)]
+        shown = {cell.walks.dataset for cell in cells if cell.walks is not None}
+        trained = {run.train.dataset for cell in cells for run in cell.runs}
+        return (shown | trained) & self.datasets.keys()
 
 
 def data_target(dataset: str) -> str:

@@ -23,7 +23,7 @@ T = TypeVar("T", bound=BaseModel)
 
 def specs(plan: Plan) -> Iterator[tuple[Path, BaseModel]]:
     """Yield the path and content of every spec of `plan`, each path once."""
-    for split in plan.splits.values():
+    for split in plan.specified.values():
         yield split_folder(split) / "split.json", split
     for name, run in plan.runs.items():
         yield run_folder(run) / "spec.json", run

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure as Drawing
 
 from retrace.errors import UserError
 from retrace.files import atomic, write_text
+from retrace.plan.cell import PathsCell
 from retrace.plan.expand import Cell
 from retrace.plan.layout import FIGURE
 from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
-from retrace.report import maps, matrices, order, rests_on
+from retrace.report import maps, matrices, order, paths, rests_on
 from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
 from retrace.report.points import points_of
@@ -31,7 +32,8 @@ def render(plan: Plan, paper: str, key: str) -> None:
     results = Results(plan.root)
     outcomes = figure_outcomes(plan, results, paper, key)
     title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
-    draw = {"maps": _maps, "matrices": _matrices, "order": _order}.get(figure.draw or "", _curves)
+    kinds = {"maps": _maps, "matrices": _matrices, "order": _order, "paths": _paths}
+    draw = kinds.get(figure.draw or "", _curves)
     with matplotlib.style.context(STYLE):
         drawing, points = draw(plan, results, paper, key, title, outcomes)
         stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
@@ -88,6 +90,20 @@ def _order(
     return order.draw(figure, title, list(captions(plan, figure, outcomes)), outcomes), points
 
 
+def _paths(
+    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
+) -> tuple[Drawing, pd.DataFrame]:
+    """Return the paths of digits over frames, or a card that says why there are none, and where they lead."""
+    figure = plan.papers[paper].figures[key]
+    ((cell, found),) = outcomes
+    if found.state != "measured":
+        return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=paths.COLUMNS)
+    assert isinstance(cell.definition, PathsCell) and cell.walks is not None
+    walks = results.walks(cell.walks, cell.definition.videos)
+    assert walks is not None
+    return paths.draw(title, [*captions(plan, figure, outcomes), paths.RULE], walks), paths.points(walks)
+
+
 def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[tuple[Cell, Outcome]]:
     """Return every cell of a figure with what became of it. Raises UserError if x is not what is drawn."""
     figure = plan.item(paper, key)
@@ -110,7 +126,7 @@ def why_not_drawn(figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> str:
 
 def captions(plan: Plan, figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> Iterator[str]:
     """Yield what has to stand with the drawing: the scale first, then what is shown and what is missing."""
-    drawn = "pictures" if figure.draw in ("maps", "matrices") else "curves"
+    drawn = "pictures" if figure.draw in ("maps", "matrices", "paths") else "curves"
     comparable = "" if plan.overlay.comparable else f": not comparable with the paper's {drawn}"
     yield f"Scale {plan.scale}{comparable}."
     seeds = sorted({found.n_seeds for _, found in outcomes if found.n_seeds})

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from retrace.errors import UserError
 from retrace.evaluate.uncertainty import interval
-from retrace.plan.cell import ClassesCell, CostCell, SettingCell, ShapeCell, VideosCell
+from retrace.plan.cell import ClassesCell, CostCell, PathsCell, SettingCell, ShapeCell, VideosCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
 from retrace.plan.layout import run_folder
@@ -20,6 +20,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 NOT_COUNTED = "not counted yet"
 NO_SCORES = "no scores yet"
 NO_MAPS = "no maps yet"
+NO_PATHS = "no paths yet"
 _COUNTED: dict[str, tuple[str, float | None]] = {
     "parameters": ("parameters", None),
     "mparams": ("parameters", 1e6),
@@ -65,6 +66,11 @@ def outcome(cell: Cell, results: Results) -> Outcome:
                 return _timed(cell.place.paper, cell.definition, results)
             case ShapeCell():
                 return _size(cell.place.paper, cell.definition, results)
+            case PathsCell() if cell.walks is not None:
+                walks = results.walks(cell.walks, cell.definition.videos)
+                if walks is None:
+                    return Outcome("not run", NO_PATHS)
+                return Outcome("measured", value=len(walks.classes))
             case SettingCell():
                 return Outcome("measured", value=cell.says)
             case ClassesCell() if cell.collection is not None:

@@ -1,19 +1,16 @@
 """Drawing paths: some frames of each generated video, with arrows along the way of its digits so far."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from textwrap import wrap
-from typing import Any, NamedTuple
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from retrace.errors import UserError
-from retrace.plan.spec import Split, SyncMnist
 from retrace.report.canvas import NOTE
+from retrace.report.walks import Walks
 
 COLUMNS = ("video", "class", "digit", "paired", "frame", "row", "column")
 PAIRED, ALONE = "#2ECC71", "#FF4B3E"
@@ -32,30 +29,6 @@ _ARROWS: dict[str, Any] = {
     **{"headwidth": 4, "headlength": 4.4, "headaxislength": 4, "minlength": 0},
 }
 _PLAIN: dict[str, Any] = {"parse_math": False, "linespacing": 1.25}
-
-
-class Walks(NamedTuple):
-    """Some videos of T frames and D digits, as `retrace.data.walks` writes them."""
-
-    classes: tuple[str, ...]
-    """The class of each video."""
-    canvas: int
-    """Side of the square on which digits walk, in its pixels; the frames show all of it."""
-    frames_NTHW: np.ndarray
-    middles_NTD2: np.ndarray
-    """Row and column of each digit's middle on the canvas."""
-    paired_ND: np.ndarray
-
-
-def read(path: Path, split: Split) -> Walks:
-    """Read the first videos of a split. Raises UserError if the file is damaged."""
-    assert isinstance(split.generator, SyncMnist)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            classes = tuple(split.classes[label] for label in file["labels"])
-            return Walks(classes, split.generator.canvas, file["frames"], file["middles"], file["paired"])
-    except (ValueError, KeyError, EOFError, OSError, BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({error}). Delete it and make it again.") from error
 
 
 def points(walks: Walks) -> pd.DataFrame:

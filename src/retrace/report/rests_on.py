@@ -67,6 +67,7 @@ def digits_line(plan: Plan, cells: Iterable[Cell]) -> str | None:
 def _splits(cell: Cell) -> Iterator[Split]:
     """Yield the splits of generated clips behind a cell."""
     found = [split for run in cell.runs for split in (run.train, run.val)]
+    found += [cell.walks] if cell.walks is not None else []
     for one in cell.trained():
         if one.view is not None:  # maps are of videos
             found += one.view.domains.values()

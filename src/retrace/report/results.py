@@ -21,12 +21,14 @@ from retrace.plan.layout import (
     answers_of,
     collection_folder,
     imported_folder,
+    paths_file,
     run_folder,
     view_folder,
 )
 from retrace.plan.maps import Maps
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import Collection, VideoSplit
+from retrace.report.walks import Walks
 
 RECORD = ("run", "view", "domain", "top1", "n", "hardware", "hours", "commit", "date")
 _RESAMPLES = 2000
@@ -70,6 +72,14 @@ class Results:
         """
         path = self.root / answers_of(run, maps)
         return Pictures.read(path) if path.is_file() else None
+
+    def walks(self, split: Split, videos: int) -> Walks | None:
+        """Return the first `videos` videos of `split`, or None if they are not made yet.
+
+        Raises UserError if the file cannot be read.
+        """
+        path = self.root / paths_file(split, videos)
+        return Walks.read(path, split) if path.is_file() else None
 
     def promised(self, split: Split | VideoSplit) -> int:
         """Return how many clips `split` should have: of videos, what the official annotation lists."""
