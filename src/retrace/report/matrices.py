@@ -24,7 +24,7 @@ def draw(figure: Figure, title: str, captions: Sequence[str], shown: Sequence[Sh
         ax.grid(visible=False)
         if panel.key not in found:
             say(ax, "no trained model")
-            ax.set(xticks=[], yticks=[])
+            ax.set_axis_off()
             continue
         (maps_NTRC,) = found[panel.key].pictures.maps_NTRC.values()
         matrix_TT = maps_NTRC[0, :, 0]
