@@ -9,7 +9,7 @@ from torch import nn
 
 from retrace.errors import UserError
 from retrace.train import loop
-from retrace.train.weights import Origin, load_parent, on_cpu, save_weights
+from retrace.train.weights import Origin, load_into, load_parent, on_cpu, read_weights, save_weights
 from toy import toy_run
 from video_cnns import small
 
@@ -78,3 +78,12 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole():
 
     for whole, parts in zip(gradients(6), gradients(4), strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_weights_that_lie_channels_last_in_memory_are_kept_too(tmp_path):
+    net = torch.nn.Conv2d(3, 2, 3).to(memory_format=torch.channels_last)
+    assert not net.weight.is_contiguous()
+    save_weights(tmp_path / "weights.safetensors", on_cpu(net), Origin(PARENT, OLD, 3))
+    other = torch.nn.Conv2d(3, 2, 3)
+    load_into(other, read_weights(tmp_path / "weights.safetensors")[0], tmp_path)
+    assert torch.equal(other.weight, net.weight)

@@ -32,10 +32,12 @@ def on_cpu(module: nn.Module) -> Weights:
 def save_weights(path: Path, weights: Weights, origin: Origin) -> None:
     """Write `weights` atomically; the same weights give the same bytes.
 
-    The note is a single key: safetensors writes several keys in an order that changes by process.
+    The note is a single key: safetensors writes several keys in an order that changes by process. Weights
+    that lie channels-last in memory are laid out anew, since it takes none such.
     """
+    plain = {name: tensor.contiguous() for name, tensor in weights.items()}
     with atomic(path) as temporary:
-        save_file(weights, temporary, metadata={"retrace": json.dumps(origin._asdict(), sort_keys=True)})
+        save_file(plain, temporary, metadata={"retrace": json.dumps(origin._asdict(), sort_keys=True)})
 
 
 def read_weights(path: Path) -> tuple[Weights, Origin]:
