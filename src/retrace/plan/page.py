@@ -149,7 +149,7 @@ class Values(Strict):
 
 
 Drawing = Literal[
-    "accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "order", "maps", "matrices", "paths"
+    "accuracy_by_size", "ratio_by_size", "accuracy_by_cost", "order", "maps", "matrices", "paths", "ranking"
 ]
 
 

@@ -14,7 +14,7 @@ from retrace.plan.expand import Cell
 from retrace.plan.layout import FIGURE
 from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
-from retrace.report import maps, matrices, order, paths, rests_on
+from retrace.report import maps, matrices, order, paths, ranking, rests_on
 from retrace.report.canvas import card
 from retrace.report.outcome import Outcome, outcome
 from retrace.report.points import points_of
@@ -32,7 +32,7 @@ def render(plan: Plan, paper: str, key: str) -> None:
     results = Results(plan.root)
     outcomes = figure_outcomes(plan, results, paper, key)
     title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
-    kinds = {"maps": _maps, "matrices": _matrices, "order": _order, "paths": _paths}
+    kinds = {"maps": _maps, "matrices": _matrices, "order": _order, "paths": _paths, "ranking": _ranking}
     draw = kinds.get(figure.draw or "", _curves)
     with matplotlib.style.context(STYLE):
         drawing, points = draw(plan, results, paper, key, title, outcomes)
@@ -104,6 +104,16 @@ def _paths(
     return paths.draw(title, [*captions(plan, figure, outcomes), paths.RULE], walks), paths.points(walks)
 
 
+def _ranking(
+    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
+) -> tuple[Drawing, pd.DataFrame]:
+    """Return a curve over methods for every dataset, or a card that says why not, and its numbers."""
+    figure, points = plan.papers[paper].figures[key], ranking.points(outcomes)
+    if points.empty:
+        return card(title, why_not_drawn(figure, outcomes)), points
+    return ranking.draw(figure, title, list(captions(plan, figure, outcomes)), points), points
+
+
 def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[tuple[Cell, Outcome]]:
     """Return every cell of a figure with what became of it. Raises UserError if x is not what is drawn."""
     figure = plan.item(paper, key)
@@ -111,7 +121,7 @@ def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[
     for item in figure.x:
         if figure.draw == "order" and item.key not in order.X:
             raise UserError(f"{paper}/{key}: x '{item.key}' is none of {', '.join(order.X)}")
-        if figure.draw not in (None, "order") and not _is_number(item.key):
+        if figure.draw not in (None, "order", "ranking") and not _is_number(item.key):
             raise UserError(f"{paper}/{key}: x '{item.key}' is not a number, and '{figure.draw}' needs sizes")
     return [(cell, outcome(cell, results)) for cell in plan.cells(paper, key)]
 
