@@ -16,13 +16,14 @@ from retrace.report import figures, maps
 from retrace.report.outcome import outcome
 from retrace.report.results import Results
 from retrace.report.status import report
+from test_workflow import jobs, snakemake
 
 ITEM = ("timesformer", "figure-1")
 
 
 @pytest.fixture
 def plan(tmp_path) -> Plan:
-    for folder in ("papers", "datasets", "scales"):
+    for folder in ("papers", "datasets", "scales", "workflow", "envs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "config.yaml", tmp_path)
     return Plan(tmp_path, "demo")
@@ -57,6 +58,13 @@ def test_every_number_of_a_map_is_listed_with_its_place(plan):
         heat_TRC = np.full((3, 2, 2), np.nan)
         heat_TRC[own["frame"], own["row"], own["column"]] = own["value"]
         np.testing.assert_allclose(heat_TRC, pictures.maps_NTRC["attention rollout"][place], atol=1e-6)
+
+
+def test_it_is_said_whose_videos_are_shown_where_others_stand_in(plan):
+    planted(plan)
+    outcomes = figures.figure_outcomes(plan, Results(plan.root), *ITEM)
+    shown = maps.shown_cells(plan.papers[ITEM[0]].figures[ITEM[1]], outcomes, Results(plan.root))
+    assert plan.library.videos["motion"].title in maps.rule(plan, shown)
 
 
 def test_drawn_again_it_is_the_same_picture(plan):
@@ -98,3 +106,9 @@ def test_long_clips_are_drawn_in_part(plan):
     long = Pictures(("1",), np.zeros(1, int), np.zeros(1, int), frames, heat)
     rows = maps.strips([maps.Shown("", cell, long, cell.runs[0].task.classes)])
     assert {len(row.frames_THWC) for row in rows} == {maps.MOST_FRAMES}
+
+
+def test_the_workflow_trains_shows_and_draws(plan):
+    prepared = {"synthesize": 1, "manifest": 1, "extract": 2, "audit": 1}
+    made = {"train": 1, "maps": 1, "figure": 1, "timesformer_figure_1": 1}
+    assert jobs(snakemake(plan.root, "timesformer_figure_1", "-n")) == prepared | made

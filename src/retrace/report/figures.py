@@ -65,7 +65,7 @@ def _maps(
     shown = maps.shown_cells(figure, outcomes, results)
     if not shown:
         return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=maps.COLUMNS)
-    said = [*captions(plan, figure, outcomes), maps.RULE]
+    said = [*captions(plan, figure, outcomes), maps.rule(plan, shown)]
     return maps.draw(title, said, shown), maps.points(shown)
 
 

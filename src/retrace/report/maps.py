@@ -18,6 +18,7 @@ from PIL import Image
 from retrace.evaluate.pictures import Pictures
 from retrace.plan.expand import Cell
 from retrace.plan.page import Figure, Item
+from retrace.plan.plan import Plan
 from retrace.report.canvas import NOTE
 from retrace.report.outcome import Outcome, run_label
 from retrace.report.results import Results
@@ -25,10 +26,6 @@ from retrace.report.results import Results
 COLUMNS = ("panel", "series", "video", "class", "answer", "map", "frame", "row", "column", "value", "run")
 MOST_FRAMES = 8
 """So many frames of a clip are drawn at most, evenly spaced over it."""
-RULE = (
-    "Shown is the first video by id of each of the first classes that has one, whatever models make of it; "
-    f"of a clip at most {MOST_FRAMES} frames, evenly spaced."
-)
 
 _COLOURS = "inferno"
 _LEFT, _RIGHT, _GAP, _BETWEEN = 1.45, 0.1, 0.04, 0.16
@@ -69,6 +66,17 @@ def shown_cells(figure: Figure, outcomes: Sequence[tuple[Cell, Outcome]], result
         assert pictures is not None
         found.append(Shown(_label(figure, cell), cell, pictures, cell.runs[0].task.classes))
     return found
+
+
+def rule(plan: Plan, shown: Sequence[Shown]) -> str:
+    """Return which videos are shown, and which of their frames."""
+    drawn = [one.cell.maps for one in shown if one.cell.maps is not None]
+    names = dict.fromkeys(maps.view.domains[maps.domain].dataset for maps in drawn)
+    titles = "; ".join(plan.library.videos[name].title for name in names)
+    return (
+        f"Shown is the first video by id of each of the first classes that has one ({titles}), whatever "
+        f"models make of it; of a clip at most {MOST_FRAMES} frames, evenly spaced."
+    )
 
 
 def points(shown: Sequence[Shown]) -> pd.DataFrame:
