@@ -2,7 +2,10 @@
 
 import pytest
 
+from pages import ROOT
 from papertext import assert_said, copied, numbers, page, paper_text, printed_cells, prose, running, tables
+from retrace.plan.plan import Plan
+from retrace.report.verdict import quoted
 
 PAGE = page("timesformer")
 
@@ -201,3 +204,14 @@ def test_the_learning_rate_drops_within_training() -> None:
 def test_the_printed_batch_cannot_fill_the_printed_gpus() -> None:
     """Why the page doubts it: 16 clips, 32 cards."""
     assert said("text-5", "batch", "base") < said("text-5", "gpus", "base")
+
+
+def test_protocols_and_views_do_what_is_printed_but_for_the_rate_of_the_high_resolution_model() -> None:
+    plan = Plan(ROOT, "paper")
+    differing = {
+        (*dict(cell.place.axes).values(), cell.says)
+        for table in ("text-5", "text-6", "text-7")
+        for cell in plan.cells("timesformer", table)
+        if cell.says is not None and (printed := quoted(cell.published)) and printed.value != cell.says
+    }
+    assert differing == {("frame-rate", "hr", "1/16")}
