@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("now", do.now, "render every table, figure and the page from what exists", _scale)
     verb("list", do.list_, "list runs, or with a table or figure named, its cells", _scale, _optional_item)
     verb("why", do.why, "tell where one number comes from", _item, _words, _scale)
+    verb("budget", do.budget, "tell GPU-hours, jobs and disk before they are spent", _items, _tflops, _scale)
     verb("status", do.status, "tell what is done, runs, failed and waits", _scale)
     verb(
         "doctor",
@@ -174,6 +175,16 @@ def _item(parser: argparse.ArgumentParser) -> None:
 
 def _optional_item(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("item", metavar="PAPER/ITEM", nargs="?", help="e.g. rac/table-8")
+
+
+def _items(parser: argparse.ArgumentParser) -> None:
+    help_ = "tables, figures or papers, e.g. rac_figure_2, rac/figure-2 or rac (default: all)"
+    parser.add_argument("items", nargs="*", metavar="ITEM", help=help_)
+
+
+def _tflops(parser: argparse.ArgumentParser) -> None:
+    help_ = "10^12 operations a second that training reaches on your GPU (default: 10)"
+    parser.add_argument("--tflops", type=float, default=10.0, help=help_)
 
 
 def _words(parser: argparse.ArgumentParser) -> None:

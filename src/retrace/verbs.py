@@ -189,6 +189,12 @@ def why(options: argparse.Namespace) -> None:
     print(explain(_plan(options), options.item, options.words))
 
 
+def budget(options: argparse.Namespace) -> None:
+    from retrace.report.bill import bill
+
+    print(bill(_plan(options), options.items, options.tflops))
+
+
 def status(options: argparse.Namespace) -> None:
     from retrace.report.status import report
 

@@ -171,8 +171,7 @@ def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
         case ScoreCell() | MapCell():
             return _trained(shelf, cell, definition, roots)
         case SettingCell():
-            says = checked(lambda _: spelt_out(definition, shelf.full), own, shelf.document, roots)
-            return cell._replace(says=says)
+            return cell._replace(says=_says(shelf, definition, roots))
         case VideosCell() | ClassesCell():
             return _counted(shelf, cell, definition, roots)
         case DifferenceCell():
@@ -194,6 +193,14 @@ def _small_speed(shelf: Shelf, cell: SpeedCell) -> SpeedCell:
     """Return what the scale makes of a cell of speed or memory."""
     small = merge(cell.model_dump(mode="json"), shelf.shrink.speed)
     return checked(SpeedCell.model_validate, small, shelf.overlay, (("papers", shelf.key, "speed"),))
+
+
+def _says(shelf: Shelf, definition: SettingCell, roots: list[Key]) -> str:
+    try:
+        return spelt_out(definition, shelf.full)
+    except ValueError as error:
+        root = next((r for r in roots if (*r, "says") in shelf.document.lines), roots[0])
+        raise UserError(shelf.document.problem((*root, "says"), str(error))) from error
 
 
 def _split_up(fragment: Fragment) -> tuple[Fragment, Fragment]:

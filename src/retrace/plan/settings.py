@@ -6,7 +6,7 @@ from typing import Any
 
 from retrace.plan.cell import SettingCell
 from retrace.plan.page import Paper
-from retrace.plan.strict import mistake, nearest
+from retrace.plan.strict import nearest
 
 _VALUE = re.compile(r"\{([^{}]*)\}")
 
@@ -14,7 +14,7 @@ _VALUE = re.compile(r"\{([^{}]*)\}")
 def spelt_out(cell: SettingCell, page: Paper) -> str:
     """Return the text of `cell`, each `{path}` replaced by that value of `page` in the words of the cell.
 
-    Raises pydantic's error for a path that leads nowhere.
+    Raises ValueError for a path that leads nowhere.
     """
     plans = {**page.protocols, **page.views}
     dumped = {name: plan.model_dump(mode="json") for name, plan in plans.items()}
@@ -28,7 +28,7 @@ def _value(plans: Mapping[str, Any], path: str) -> Any:
         known = {str(index): entry for index, entry in enumerate(value)} if isinstance(value, list) else value
         if not isinstance(known, Mapping) or step not in known:
             hint = nearest(step, known) if isinstance(known, Mapping) else "it holds no more"
-            raise mistake(f"'{path}' leads nowhere at '{step}'; {hint}", "says")
+            raise ValueError(f"'{path}' leads nowhere at '{step}'; {hint}")
         value = known[step]
         if step == "parent" and value is not None:
             value = plans[value["protocol"]]
