@@ -200,7 +200,7 @@ def test_the_jittered_short_side_is_distributed_as_declared(kind, monkeypatch):
         drawn[size[0]] += 1
         return x
 
-    monkeypatch.setattr(transforms.F, "resize", spy)
+    monkeypatch.setattr(transforms, "_to_size", spy)
     draws(training(jitter(64, 80, kind), 16), frames(16, 16, count=1), 6000)
     if kind == "integer":
         weight = dict.fromkeys(range(64, 81), 1.0)

@@ -2,7 +2,9 @@
 
 x_TCHW: Time (frames), Channels, Height, Width, uint8; V crops of a test come first, x_VTCHW. Decoded
 frames are THWC: hand them over as `torch.from_numpy(x_THWC).permute(0, 3, 1, 2)`, a view whose memory
-has the channels last, which torchvision resizes about twice as fast as planes.
+has the channels last, which is resized about twice as fast as planes.
+
+The kernels are those that torchvision calls; torchvision itself takes longer to import than some jobs to run.
 """
 
 from collections.abc import Sequence
@@ -11,8 +13,7 @@ from typing import assert_never
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
+from torch.nn.functional import interpolate
 
 from retrace.plan.clip import (
     Centre,
@@ -61,7 +62,7 @@ def test_crops(clip: TestClip, x_TCHW: Tensor) -> Tensor:
     x_TCHW = _resize(x_TCHW, clip.resize, clip)
     height, width = x_TCHW.shape[-2:]
     places = crop_places(clip.crops, height, width, clip.side)
-    return torch.stack([F.crop(x_TCHW, top, left, clip.side, clip.side) for top, left in places])
+    return torch.stack([_crop(x_TCHW, top, left, clip.side, clip.side) for top, left in places])
 
 
 def normalise(clip: Pixels, x: Tensor) -> Tensor:
@@ -72,7 +73,8 @@ def normalise(clip: Pixels, x: Tensor) -> Tensor:
     """
     if clip.colour == "bgr":
         x = x.flip(-3)
-    return F.normalize(F.to_dtype(x, torch.float32, scale=True), clip.mean, clip.std, inplace=True)
+    mean, std = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (clip.mean, clip.std))
+    return x.to(torch.float32).mul_(1 / 255).sub_(mean).div_(std)
 
 
 def multi_scale_sizes(height: int, width: int, scales: Sequence[float], side: int) -> list[tuple[int, int]]:
@@ -145,7 +147,17 @@ def _resize(x_TCHW: Tensor, resize: Resize, clip: Pixels) -> Tensor:
 
 def _to_size(x_TCHW: Tensor, size: list[int], clip: Pixels) -> Tensor:
     """Resize to (height, width), or to one length of the shorter side with the longer one rounded down."""
-    return F.resize(x_TCHW, size, InterpolationMode(clip.filter), antialias=clip.antialias)
+    height, width = x_TCHW.shape[-2:]
+    if len(size) == 1:
+        short = min(height, width)
+        size = [size[0] * height // short, size[0] * width // short]
+    if size == [height, width]:
+        return x_TCHW
+    return interpolate(x_TCHW, size, mode=clip.filter, antialias=clip.antialias)
+
+
+def _crop(x_TCHW: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    return x_TCHW[..., top : top + height, left : left + width]
 
 
 def _random_crop(x_TCHW: Tensor, clip: TrainClip, rng: np.random.Generator) -> Tensor:
@@ -169,7 +181,7 @@ def _multi_scale(x_TCHW: Tensor, crop: MultiScale, clip: TrainClip, rng: np.rand
     sizes = multi_scale_sizes(height, width, crop.scales, clip.side)
     size = sizes[rng.integers(len(sizes))]
     places = multi_scale_places(height, width, *size)
-    x_TCHW = F.crop(x_TCHW, *places[rng.integers(len(places))], *size)
+    x_TCHW = _crop(x_TCHW, *places[rng.integers(len(places))], *size)
     return _to_size(x_TCHW, [clip.side, clip.side], clip)
 
 
@@ -190,7 +202,7 @@ def _anywhere(x_TCHW: Tensor, side: int, rng: np.random.Generator) -> Tensor:
     """Return a random square; every place is equally likely, the last row and column too."""
     height, width = x_TCHW.shape[-2:]
     top, left = rng.integers((height - side, width - side), endpoint=True).tolist()
-    return F.crop(x_TCHW, top, left, side, side)
+    return _crop(x_TCHW, top, left, side, side)
 
 
 def _flip(x_TCHW: Tensor, label: int, flip: Flip, flips: Flips) -> tuple[Tensor, int]:
@@ -198,7 +210,7 @@ def _flip(x_TCHW: Tensor, label: int, flip: Flip, flips: Flips) -> tuple[Tensor,
     other = label if flip.rule == "always" else flips[label]
     if other is None or (flip.rule == "unpaired" and other != label):
         return x_TCHW, label
-    return F.horizontal_flip(x_TCHW), other
+    return x_TCHW.flip(-1), other
 
 
 def _shift(x_TCHW: Tensor, levels: int) -> Tensor:

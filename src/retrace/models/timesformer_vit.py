@@ -17,7 +17,6 @@ heads of width K. The tokens of a clip are cls, then patch by patch its T frames
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from retrace.errors import UserError
 from retrace.plan import model as kinds
@@ -74,7 +73,7 @@ class Block(nn.Module):
         self.attn = Attention(model.width, model.heads, qkv_bias=model.qkv_bias)
         self.norm2 = nn.LayerNorm(model.width, NORM_EPS)
         self.mlp = Mlp(model.width, model.mlp_ratio)
-        self.drop_path = StochasticDepth(drop_path, "row")
+        self.drop_path = _stochastic_depth(drop_path)
 
     def forward(self, z_GLD: Tensor) -> Tensor:
         """Map (G, L, D) to (G, L, D)."""
@@ -213,3 +212,12 @@ def _block(model: kinds.TimeSformerVit, drop_path: float, frames: int) -> Block:
     if model.attention in ("joint", "space-only"):
         return Block(model, drop_path)
     return DividedBlock(model, drop_path, frames)
+
+
+def _stochastic_depth(rate: float) -> nn.Module:
+    """Return what drops whole rows of the batch at this rate in training."""
+    if not rate:
+        return nn.Identity()
+    from torchvision.ops import StochasticDepth  # slow to import
+
+    return StochasticDepth(rate, "row")

@@ -3,7 +3,6 @@
 from urllib.error import URLError
 
 from torch import nn
-from torchvision.models import get_model_weights
 
 from retrace.errors import UserError
 from retrace.models.attention_cnn import AttentionCnn
@@ -23,6 +22,8 @@ def start_from_imagenet(model: nn.Module, kind: Model) -> None:
     """
     if not isinstance(model, VideoCnn | AttentionCnn | SinglePathway):
         raise UserError(f"weights: imagenet: there are none for the family '{kind.family}'")
+    from torchvision.models import get_model_weights  # slow to import, and few runs need it
+
     name = NAMES.get(kind.backbone, kind.backbone)
     weights = get_model_weights(name)["IMAGENET1K_V1"]
     try:
