@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from retrace.evaluate.rollout import heat, join, layer_weights, over_pixels, rollout
+from retrace.evaluate.rollout import heat, join, layer_weights, rollout
 from retrace.models.timesformer_vit import TimeSformerVit
 from vits import EVERY, FRAMES, GRID, TINY, clips, tiny
 
@@ -139,10 +139,3 @@ def test_looking_leaves_the_model_as_it_was():
     assert first.numpy().tobytes() == again.numpy().tobytes()
     assert torch.equal(model(x_BTCHW), before)
     assert not any(module._forward_pre_hooks for module in model.modules())
-
-
-def test_heat_over_pixels_keeps_its_mean():
-    shares_BTRC = heat(tiny("time-first"), clips())
-    pixels_BTHW = over_pixels(shares_BTRC, 8)
-    assert pixels_BTHW.shape == (2, T, 8, 8)
-    torch.testing.assert_close(pixels_BTHW.mean((2, 3)), shares_BTRC.mean((2, 3)))

@@ -32,11 +32,6 @@ def heat(model: TimeSformerVit, x_BTCHW: Tensor) -> Tensor:
     return shares_BTN.unflatten(2, (model.grid, model.grid))
 
 
-def over_pixels(heat_BTRC: Tensor, side: int) -> Tensor:
-    """Return heat as a picture over each frame, (B, T, side, side)."""
-    return F.interpolate(heat_BTRC, (side, side), mode="bilinear")
-
-
 def rollout(layers_BSS: Sequence[Tensor]) -> Tensor:
     """Return the product over layers of W / 2 + I / 2, (B, S, S), the last layer in front.
 
