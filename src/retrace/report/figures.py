@@ -21,6 +21,8 @@ from retrace.report.points import points_of
 from retrace.report.results import Results
 
 STYLE = Path(__file__).with_name("figures.mplstyle")
+_DRAWN = {"maps": "pictures", "matrices": "pictures", "paths": "pictures", "order": "numbers"}
+"""What a kind of drawing shows, where it is not curves."""
 _NO_DATE = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
 
 
@@ -136,13 +138,14 @@ def why_not_drawn(figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> str:
 
 def captions(plan: Plan, figure: Figure, outcomes: list[tuple[Cell, Outcome]]) -> Iterator[str]:
     """Yield what has to stand with the drawing: the scale first, then what is shown and what is missing."""
-    drawn = "pictures" if figure.draw in ("maps", "matrices", "paths") else "curves"
+    drawn = _DRAWN.get(figure.draw or "", "curves")
     comparable = "" if plan.overlay.comparable else f": not comparable with the paper's {drawn}"
     yield f"Scale {plan.scale}{comparable}."
     seeds = sorted({found.n_seeds for _, found in outcomes if found.n_seeds})
     if seeds:
         many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
-        yield f"Mean and standard deviation over seeds (n = {many})."
+        spread = "95 % bootstrap interval" if figure.draw == "order" else "standard deviation"
+        yield f"Mean and {spread} over seeds (n = {many})."
     if digits := rests_on.digits_line(plan, [cell for cell, _ in outcomes]):
         yield digits
     failed = dict.fromkeys(f"{cell.place}: {f.reason}" for cell, f in outcomes if f.state == "failed")
