@@ -5,11 +5,16 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.quiver import Quiver
 
+from pages import ROOT
 from retrace.data.make import make_split
 from retrace.data.synthetic.sync_draws import class_names
 from retrace.data.walks import write_walks
 from retrace.errors import UserError
+from retrace.plan.expand import cells_of
+from retrace.plan.layout import split_folder
+from retrace.plan.plan import Plan
 from retrace.plan.spec import Split, SyncMnist
+from retrace.plan.specs import specs
 from retrace.report.paths import ALONE, PAIRED, draw, points
 from retrace.report.walks import Walks
 
@@ -105,3 +110,44 @@ def test_a_damaged_file_is_named(split, tmp_path):
     (tmp_path / "walks.npz").write_bytes(b"no zip")
     with pytest.raises(UserError, match=r"walks\.npz is damaged"):
         Walks.read(tmp_path / "walks.npz", split)
+
+
+# As a cell of a figure
+
+
+@pytest.fixture(scope="module", params=["paper", "demo"])
+def plan(request):
+    return Plan(ROOT, request.param)
+
+
+def test_the_figure_shows_the_test_split_of_five_digits_and_trains_nothing(plan):
+    (cell,) = plan.cells("rstg", "figure-2")
+    assert (cell.walks.dataset, cell.walks.split, cell.runs) == ("sync-mnist-5", "test", ())
+    paths = {path.as_posix() for path, _ in specs(plan)}
+    assert f"{split_folder(cell.walks).as_posix()}/split.json" in paths
+
+
+def test_what_is_not_printed_of_the_dataset_stands_with_the_figure(plan):
+    (cell,) = plan.cells("rstg", "figure-2")
+    keys = {".".join(map(str, assumption.key)) for assumption in plan.assumptions(cell)}
+    assert {"generator.canvas", "generator.step", "generator.seed", "frames", "side"} <= keys
+
+
+def test_what_the_scale_makes_of_the_datasets_is_told(plan):
+    told = {change.where: change.here for change in plan.changes() if change.paper == "rstg"}
+    if plan.scale == "paper":
+        assert told == {}
+    else:
+        assert told["datasets.sync-mnist-5.generator.digits"] == "scikit-learn"
+        assert told["datasets.sync-mnist-3.generator.kinds"] == 3
+        assert not any(where.startswith("datasets.temporal-shape") for where in told)
+
+
+def test_paths_are_drawn_of_walking_digits_alone():
+    cell = {"measure": "paths", "data": "temporal-shape-2dot", "split": "test", "videos": 1}
+    plan = Plan(ROOT, "paper")
+    shelf = plan._shelves["rstg"]
+    figure = shelf.page.figures["figure-2"].model_copy(update={"cell": cell})
+    page = shelf.page.model_copy(update={"figures": {"figure-2": figure}})
+    with pytest.raises(UserError, match="unknown dataset of walking digits 'temporal-shape-2dot'"):
+        cells_of(shelf._replace(page=page), "figure-2")

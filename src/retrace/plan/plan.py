@@ -320,6 +320,8 @@ class Plan:
                 found += self._behind(cell.place.paper, one.definition)
         if cell.collection is not None:
             found += self.library.documents[cell.collection.dataset].assumptions
+        if cell.walks is not None:
+            found += self.library.documents[cell.walks.dataset].assumptions
         return tuple({(a.file, a.key): a for a in found}.values())
 
     def _behind(self, paper: str, cell: TrainedCell) -> Iterator[Assumption]:
