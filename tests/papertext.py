@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from retrace.plan.extension import extended
+from retrace.plan.items import Column, Published, Quoted, Table
 from retrace.plan.load import read
 from retrace.plan.mistakes import checked
-from retrace.plan.page import Column, Paper, Published, Quoted, Table
+from retrace.plan.page import Paper
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = ROOT.parent / "shared" / "papers"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from retrace.plan import counted
 from retrace.plan.layout import COSTS, run_folder, view_folder
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run
@@ -257,4 +258,4 @@ def count(plan: Plan, parameters: int, multiply_adds: int) -> None:
     path = plan.root / COSTS.format(paper="mini")
     path.parent.mkdir(parents=True, exist_ok=True)
     entry = {"parameters": parameters, "multiply_adds": multiply_adds}
-    path.write_text(json.dumps(dict.fromkeys(plan.costs("mini"), entry)))
+    path.write_text(json.dumps(dict.fromkeys(counted.costs(plan, "mini"), entry)))

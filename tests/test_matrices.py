@@ -4,7 +4,7 @@ import numpy as np
 
 from retrace.evaluate.pictures import Pictures
 from retrace.plan.expand import Cell, Place
-from retrace.plan.page import Figure
+from retrace.plan.items import Figure
 from retrace.report import matrices
 from retrace.report.maps import Shown
 

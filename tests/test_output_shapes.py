@@ -11,6 +11,7 @@ from pages import ROOT
 from retrace.cost.paper import write
 from retrace.cost.shapes import CLIP, output_shapes
 from retrace.errors import UserError
+from retrace.plan import counted
 from retrace.plan.cell import ShapeCell
 from retrace.plan.identity import digest
 from retrace.plan.plan import Plan
@@ -80,8 +81,8 @@ def test_table_1_of_rstg_has_a_verdict_in_every_row(plan):
 def test_one_model_is_counted_once_for_all_its_layers(plan):
     cells = [cell.definition for cell in plan.cells("rstg", "table-1")]
     (key,) = {digest(cell.network()) for cell in cells}
-    assert plan.layers("rstg") == {key: sorted({cell.layer for cell in cells})}
-    assert key in plan.costs("rstg")
+    assert counted.layers(plan, "rstg") == {key: sorted({cell.layer for cell in cells})}
+    assert key in counted.costs(plan, "rstg")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from papertext import Cells, mistakes, page, paper_text, plain, printed_cells, tables
-from retrace.plan.page import Quoted
+from retrace.plan.items import Quoted
 
 TEXT = "002_"
 PAGE = page("rac")

@@ -3,7 +3,7 @@
 import re
 
 from papertext import TIMES, copied, page, paper_text, printed_cells, prose
-from retrace.plan.page import Quoted
+from retrace.plan.items import Quoted
 
 TEXT = "000_"
 PAGE = page("rstg")

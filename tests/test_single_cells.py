@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from papertext import ROOT
 from retrace.plan.cell import CostCell
-from retrace.plan.page import Table
+from retrace.plan.items import Table
 from retrace.plan.plan import Plan
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from retrace.cost.speeds import write
 from retrace.errors import UserError
+from retrace.plan import counted
 from retrace.plan.layout import SPEEDS
 from retrace.plan.plan import Plan
 from retrace.report import claims, tables
@@ -48,7 +49,7 @@ def planted(root: Path, scale: str = "paper", hardware: str = "New Card") -> Pla
     plan = small_plan(root, scale, timed)
     told = {"hardware": hardware, "clock": "wall time", "torch": "9.9", "step": "inference", "most": 64}
     entries = {}
-    for key, cell in plan.speeds("mini").items():
+    for key, cell in counted.speeds(plan, "mini").items():
         slow = 1 + (cell.model.family == "convlstm")
         seconds = [slow * second for second in (0.38, 0.39, 0.40, 0.40, 0.41, 0.42, 0.9)]
         entries[key] = told | {"batch": 8, "peak_bytes": 3 * 2**30, "seconds": seconds}
@@ -103,7 +104,7 @@ def test_what_is_not_measured_says_why(tmp_path):
     assert "not run" in line(plan, "cnn3d")
     path = tmp_path / SPEEDS.format(scale="paper", paper="mini")
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({key: {"reason": "no card"} for key in plan.speeds("mini")}))
+    path.write_text(json.dumps({key: {"reason": "no card"} for key in counted.speeds(plan, "mini")}))
     tables.render(plan, "mini", "table-3")
     assert "no card" in (tmp_path / "results/paper/tables/mini/table-3.md").read_text()
 

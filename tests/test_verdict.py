@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrace.plan.page import Column, Quoted
+from retrace.plan.items import Column, Quoted
 from retrace.report.outcome import Outcome
 from retrace.report.verdict import WORDS, verdict
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from retrace.errors import UserError
-from retrace.plan import config as settings, fingerprint, layout
+from retrace.plan import config as settings, counted, fingerprint, layout
 from retrace.plan.load import read
 from retrace.plan.plan import Plan, data_target, target
 

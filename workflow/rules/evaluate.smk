@@ -84,7 +84,7 @@ rule speed:
         mem_mb=8000,
         runtime=60,
     params:
-        cells=lambda wildcards: sorted(PLAN.speeds(wildcards.paper)),
+        cells=lambda wildcards: sorted(counted.speeds(PLAN, wildcards.paper)),
     shell:
         "python -m retrace speed {wildcards.paper} --scale {wildcards.scale} > {log} 2>&1"
 
@@ -100,7 +100,7 @@ rule cost:
     conda:
         "../../envs/retrace.yaml"
     params:
-        cells=lambda wildcards: sorted(PLAN.costs(wildcards.paper)),
-        layers=lambda wildcards: PLAN.layers(wildcards.paper),
+        cells=lambda wildcards: sorted(counted.costs(PLAN, wildcards.paper)),
+        layers=lambda wildcards: counted.layers(PLAN, wildcards.paper),
     shell:
         "python -m retrace cost {wildcards.paper} > {log} 2>&1"

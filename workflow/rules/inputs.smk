@@ -54,7 +54,7 @@ def imported_scores(items):
 def item_inputs(paper, key):
     """What a table or figure is rendered from: scores, maps, paths, costs, counted videos, numbers on record."""
     cells = PLAN.cells(paper, key)
-    costs = [layout.COSTS.format(paper=paper)] if PLAN.item_costs(paper, key) else []
+    costs = [layout.COSTS.format(paper=paper)] if counted.item_costs(PLAN, paper, key) else []
     imported = imported_scores([(paper, key)])
     return [
         *answers_of(cells),

@@ -8,6 +8,7 @@ from retrace.cost.count import parameters, work
 from retrace.cost.shapes import output_shapes
 from retrace.files import write_text
 from retrace.models.registry import build
+from retrace.plan import counted
 from retrace.plan.cell import CountedCell
 from retrace.plan.layout import COSTS
 from retrace.plan.plan import Plan
@@ -20,8 +21,9 @@ def write(plan: Plan, paper: str) -> None:
     per clip, those of its convolutions and, where sizes of layers are printed, those.
     """
     plan.require(paper)
-    layers = plan.layers(paper)
-    costs = {key: _count(cell, layers.get(key, [])) for key, cell in sorted(plan.costs(paper).items())}
+    layers = counted.layers(plan, paper)
+    networks = sorted(counted.costs(plan, paper).items())
+    costs = {key: _count(cell, layers.get(key, [])) for key, cell in networks}
     path = Path(plan.root) / COSTS.format(paper=paper)
     write_text(path, json.dumps(costs, indent=1) + "\n")
 

@@ -11,6 +11,7 @@ from retrace.cost.speed import measured
 from retrace.errors import UserError
 from retrace.files import write_text
 from retrace.models.registry import build
+from retrace.plan import counted
 from retrace.plan.layout import SPEEDS
 from retrace.plan.plan import Plan
 from retrace.plan.speed import SpeedCell
@@ -24,7 +25,7 @@ def write(plan: Plan, paper: str) -> None:
     """
     plan.require(paper)
     here = machine()
-    speeds = {key: _measure(cell, here) for key, cell in sorted(plan.speeds(paper).items())}
+    speeds = {key: _measure(cell, here) for key, cell in sorted(counted.speeds(plan, paper).items())}
     path = Path(plan.root) / SPEEDS.format(scale=plan.scale, paper=paper)
     write_text(path, json.dumps(speeds, indent=1) + "\n")
 

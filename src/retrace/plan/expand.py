@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -18,19 +18,19 @@ from retrace.plan.cell import (
     PathsCell,
     ScoreCell,
     SettingCell,
-    TrainedCell,
     VideosCell,
 )
 from retrace.plan.identity import digest
+from retrace.plan.items import Figure, Item, Published, Table
+from retrace.plan.known import check_fit, check_known, known
 from retrace.plan.load import Key
 from retrace.plan.maps import Maps
 from retrace.plan.merge import agrees, filled, merge
 from retrace.plan.mistakes import checked
-from retrace.plan.page import Figure, Item, Published, Table
 from retrace.plan.resolve import maps_of, run_of, split_of, view_of
 from retrace.plan.settings import spelt_out
 from retrace.plan.shelf import Shelf
-from retrace.plan.spec import Run, Split, SyncMnist, VideoProtocol, VideoView, View
+from retrace.plan.spec import Run, Split, SyncMnist, VideoView, View
 from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
 from retrace.plan.video import Collection
@@ -243,26 +243,26 @@ def _derived(shelf: Shelf, cell: Cell, metric: str, sides: list[tuple[Fragment, 
 def _counted(shelf: Shelf, cell: Cell, definition: VideosCell | ClassesCell, roots: list[Key]) -> Cell:
     """Return a cell that counts classes, or videos: where another dataset stands in, those of that one."""
     name, videos = definition.data, shelf.library.videos
-    _known(shelf, name, videos, "dataset of videos", "data", roots)
+    known(shelf, name, videos, "dataset of videos", "data", roots)
     if isinstance(definition, VideosCell):
         splits = {str(split): expected for split, expected in videos[name].splits.items()}
-        _known(shelf, definition.split, splits, "split", "split", roots)
+        known(shelf, definition.split, splits, "split", "split", roots)
         name = shelf.stand_ins.get(name, name)
     return cell._replace(collection=shelf.library.collection(name))
 
 
 def _walking(shelf: Shelf, cell: Cell, definition: PathsCell, roots: list[Key]) -> Cell:
     walking = {name: d for name, d in shelf.datasets.items() if isinstance(d.generator, SyncMnist)}
-    _known(shelf, definition.data, walking, "dataset of walking digits", "data", roots)
+    known(shelf, definition.data, walking, "dataset of walking digits", "data", roots)
     splits = {str(split): clips for split, clips in walking[definition.data].splits.items()}
-    _known(shelf, definition.split, splits, "split", "split", roots)
+    known(shelf, definition.split, splits, "split", "split", roots)
     return cell._replace(walks=split_of(definition.data, walking[definition.data], definition.split))
 
 
 def _trained(shelf: Shelf, cell: Cell, definition: ScoreCell | MapCell, roots: list[Key]) -> Cell:
     only = shelf.shrink.only
-    _check_known(shelf, definition, roots)
-    _check_fit(shelf, definition, roots)
+    check_known(shelf, definition, roots)
+    check_fit(shelf, definition, roots)
     if only is not None and not any(agrees(pattern, pattern_of(cell)) for pattern in only):
         return cell._replace(not_run=f"not part of scale '{shelf.scale}'")
     seeds = shelf.page.protocols[definition.protocol].seeds[: shelf.shrink.seeds]
@@ -276,46 +276,3 @@ def pattern_of(cell: Cell) -> Fragment:
     """Return what the entries of a scale's `only` are compared with: the definition, and where it stands."""
     assert cell.definition is not None
     return {**cell.definition.model_dump(), "of": cell.place.item}
-
-
-def _check_known(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
-    """Raise UserError for a name in a trained cell that nothing goes by."""
-    page = shelf.page
-    datasets = {**shelf.datasets, **shelf.library.videos}
-    _known(shelf, cell.data, datasets, "dataset", "data", roots)
-    _known(shelf, cell.protocol, page.protocols, "protocol", "protocol", roots)
-    _known(shelf, cell.view, page.views, "view", "view", roots)
-    domains = page.views[cell.view].domains
-    _known(shelf, cell.domain, domains, "domain", "domain", roots)
-    if isinstance(cell, ScoreCell) and cell.over is not None:
-        _known(shelf, cell.over, domains, "domain", "over", roots)
-
-
-def _check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
-    """Raise UserError where videos meet a protocol or view for generated clips, or the other way round."""
-    page, videos = shelf.page, cell.data in shelf.library.videos
-    fits = {
-        "protocol": isinstance(page.protocols[cell.protocol].train, VideoProtocol),
-        "view": page.views[cell.view].clip is not None,
-    }
-    for key, for_videos in fits.items():
-        if for_videos != videos:
-            what, name = ("videos", "generated clips")[not videos], getattr(cell, key)
-            message = f"'{cell.data}' has {what}, and {key} '{name}' is not for them"
-            raise UserError(shelf.document.problem((*roots[0], key), message))
-    if isinstance(cell, MapCell) and not videos:
-        message = f"'{cell.data}' has generated clips, and maps are drawn over videos"
-        raise UserError(shelf.document.problem((*roots[0], "data"), message))
-    splits = shelf.library.videos[cell.data].splits if videos else shelf.datasets[cell.data].splits
-    for split in ("train", "val"):
-        if split not in splits:
-            message = f"'{cell.data}' has no split '{split}' to train with; {nearest(split, splits)}"
-            raise UserError(shelf.document.problem((*roots[0], "data"), message))
-
-
-def _known(shelf: Shelf, name: str, valid: Mapping[str, Any], what: str, key: str, roots: list[Key]) -> None:
-    if name not in valid:
-        root = next((r for r in roots if (*r, key) in shelf.document.lines), roots[0])
-        raise UserError(
-            shelf.document.problem((*root, key), f"unknown {what} '{name}'; {nearest(name, valid)}")
-        )

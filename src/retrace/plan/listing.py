@@ -1,8 +1,8 @@
 """Lists for people: the runs of a scale, the cells of a table or figure."""
 
 from retrace.plan.identity import run_name
+from retrace.plan.items import Quoted
 from retrace.plan.layout import run_folder
-from retrace.plan.page import Quoted
 from retrace.plan.plan import Plan
 
 

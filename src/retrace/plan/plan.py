@@ -5,22 +5,23 @@ from functools import cached_property
 from pathlib import Path
 
 from retrace.errors import UserError
-from retrace.plan.cell import CostCell, CountedCell, ScoreCell, ShapeCell, TrainedCell
+from retrace.plan.cell import ScoreCell, TrainedCell
 from retrace.plan.expand import Cell, cells_of
 from retrace.plan.extension import check_parents, extended
 from retrace.plan.identity import digest, maps_name, run_name, view_name
+from retrace.plan.items import Figure, Table
 from retrace.plan.layout import split_folder
 from retrace.plan.library import Library
-from retrace.plan.load import Assumption, Key, documents, files, read
+from retrace.plan.load import Assumption, documents, files, read
 from retrace.plan.maps import Maps
 from retrace.plan.mistakes import checked
 from retrace.plan.overlay import Change, changes, check_only, shrunk
-from retrace.plan.page import Claim, Figure, Paper, Side, Table
+from retrace.plan.page import Claim, Paper, Side
 from retrace.plan.resolve import ancestors
 from retrace.plan.scale import Scale, Shrink
 from retrace.plan.shelf import Shelf
+from retrace.plan.sides import place_of, selected
 from retrace.plan.spec import Run, Split, VideoView, View
-from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
 from retrace.plan.video import Collection, VideoSplit
 
@@ -143,35 +144,12 @@ class Plan:
 
         Raises UserError if it names a table, figure, axis or key that does not exist, or selects nothing.
         """
-        where = self._place_of(paper, claim, side)
-        problem, items = self.documents[paper].problem, self.items(paper)
+        where, items = place_of(self.papers[paper], claim, side), self.items(paper)
+        document = self.documents[paper]
         if side.of not in items:
-            hint = nearest(side.of, items)
-            raise UserError(problem((*where, "of"), f"there is no table or figure '{side.of}'; {hint}"))
-        chosen = [(cell, dict(cell.place.axes)) for cell in self.cells(paper, side.of)]
-        if not chosen or any(cell.maps for cell, _ in chosen):
-            what = "pictures, which have no margin" if chosen else "no cells"
-            raise UserError(problem((*where, "of"), f"{side.of} has {what}"))
-        for axis, wanted in side.model_dump(exclude={"of"}, exclude_none=True).items():
-            valid = {axes[axis] for _, axes in chosen if axis in axes}
-            keys = [wanted] if isinstance(wanted, str) else wanted
-            for key in keys:
-                if key not in valid:
-                    hint = nearest(key, valid) if valid else f"its axes: {', '.join(chosen[0][1])}"
-                    raise UserError(problem((*where, axis), f"{side.of} has no {axis} '{key}'; {hint}"))
-            chosen = [(cell, axes) for cell, axes in chosen if axes[axis] in keys]
-            if not chosen:
-                raise UserError(problem((*where, axis), f"selects no cell of {side.of}"))
-        return tuple(cell for cell, _ in chosen)
-
-    def _place_of(self, paper: str, claim: str, side: Side) -> Key:
-        """Return the key under which the page of `paper` states `side`."""
-        known = self.papers[paper].claims.get(claim)
-        for index, comparison in enumerate(known.comparisons if known else ()):
-            for name in ("more", "less"):
-                if getattr(comparison, name) is side:
-                    return ("claims", claim, "comparisons", index, name)
-        return ("claims", claim)
+            message = f"there is no table or figure '{side.of}'; {nearest(side.of, items)}"
+            raise UserError(document.problem((*where, "of"), message))
+        return selected(self.cells(paper, side.of), side, document, where)
 
     def claim_cells(self, paper: str, key: str, claim: Claim) -> Iterator[Cell]:
         """Yield every cell that decides `claim`."""
@@ -256,55 +234,6 @@ class Plan:
         used = {split.dataset for split in self._data() if isinstance(split, VideoSplit)}
         names = sorted(used.union(self.overlay.stand_ins.values()))
         return {name: self.library.collection(name) for name in names}
-
-    def costs(self, paper: str) -> dict[str, CountedCell]:
-        """Return a cell of each model that is counted for `paper`, by the digest of the model at its size."""
-        return {digest(cell.network()): cell for cell in self._counted(paper)}
-
-    def layers(self, paper: str) -> dict[str, list[str]]:
-        """Return the layers whose sizes `paper` prints, by the digest of their model at its size."""
-        found: dict[str, set[str]] = {}
-        for cell in self._counted(paper):
-            if isinstance(cell, ShapeCell):
-                found.setdefault(digest(cell.network()), set()).add(cell.layer)
-        return {key: sorted(layers) for key, layers in found.items()}
-
-    def _counted(self, paper: str) -> list[CountedCell]:
-        return [cell for key in self.items(paper) for cell in self.item_costs(paper, key)]
-
-    def item_costs(self, paper: str, key: str) -> list[CountedCell]:
-        """Return the costs and sizes that one table or figure prints, or that its points stand at."""
-        item, cells = self.item(paper, key), self.cells(paper, key)
-        counted: list[CountedCell] = [c.definition for c in cells if isinstance(c.definition, CountedCell)]
-        if isinstance(item, Figure) and item.draw == "accuracy_by_cost":
-            counted += [self.test_cost(cell)[0] for cell in cells if isinstance(cell.definition, ScoreCell)]
-        return counted
-
-    def test_cost(self, cell: Cell) -> tuple[CostCell, int]:
-        """Return the cost of one clip that a cell of videos shows, at the paper's size, and their number."""
-        scored = cell.definition
-        assert isinstance(scored, ScoreCell)
-        clip = self.papers[cell.place.paper].views[scored.view].clip
-        assert clip is not None
-        classes = len(self.library.collection(scored.data).classes)
-        cost = CostCell(
-            measure="conv_gmacs",
-            model=scored.model,
-            classes=classes,
-            frames=clip.sampling.frames,
-            side=clip.side,
-            channels=3,
-        )
-        return cost, clip.shown
-
-    def speeds(self, paper: str) -> dict[str, SpeedCell]:
-        """Return the cells of speed and memory of `paper` by their digest, each model once."""
-        cells = (cell.definition for key in self.items(paper) for cell in self.cells(paper, key))
-        return {
-            digest(cell.model_dump(exclude={"measure"})): cell
-            for cell in cells
-            if isinstance(cell, SpeedCell)
-        }
 
     # What it rests on
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter
 
 from retrace.plan.cell import ScoreCell
 from retrace.plan.expand import Cell
-from retrace.plan.page import Figure, Item, LegendEntry, Look, Series
+from retrace.plan.items import Figure, Item, LegendEntry, Look, Series
 from retrace.report.canvas import canvas, label_axes, legend, say
 from retrace.report.measure import PERCENT
 from retrace.report.outcome import Outcome

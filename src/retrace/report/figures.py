@@ -11,8 +11,8 @@ from retrace.errors import UserError
 from retrace.files import atomic, write_text
 from retrace.plan.cell import PathsCell
 from retrace.plan.expand import Cell
+from retrace.plan.items import Figure
 from retrace.plan.layout import FIGURE
-from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
 from retrace.report import maps, matrices, order, paths, ranking, rests_on
 from retrace.report.canvas import card

@@ -17,7 +17,7 @@ from PIL import Image
 
 from retrace.evaluate.pictures import Pictures
 from retrace.plan.expand import Cell
-from retrace.plan.page import Figure, Item
+from retrace.plan.items import Figure, Item
 from retrace.plan.plan import Plan
 from retrace.report.canvas import NOTE
 from retrace.report.outcome import Outcome, run_label

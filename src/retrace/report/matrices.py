@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from retrace.plan.page import Figure
+from retrace.plan.items import Figure
 from retrace.report.canvas import canvas, label_axes, say
 from retrace.report.maps import Shown
 

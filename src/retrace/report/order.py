@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from retrace.evaluate.uncertainty import Interval
 from retrace.plan.cell import ScoreCell
 from retrace.plan.expand import Cell
-from retrace.plan.page import Figure, Item
+from retrace.plan.items import Figure, Item
 from retrace.report.canvas import canvas, label_axes, legend, say
 from retrace.report.measure import PERCENT
 from retrace.report.outcome import Outcome, run_label

@@ -61,7 +61,7 @@ def outcome(cell: Cell, results: Results) -> Outcome:
     try:
         match cell.definition:
             case CostCell():
-                return counted(cell.place.paper, cell.definition, results)
+                return of_cost(cell.place.paper, cell.definition, results)
             case SpeedCell():
                 return _timed(cell.place.paper, cell.definition, results)
             case ShapeCell():
@@ -100,7 +100,7 @@ def run_label(run: Run) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def counted(paper: str, cell: CostCell, results: Results) -> Outcome:
+def of_cost(paper: str, cell: CostCell, results: Results) -> Outcome:
     """Return a cost as it was counted, in the unit of its measure."""
     found = results.costs(paper).get(digest(cell.network()))
     name, unit = _COUNTED[cell.measure]

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from retrace.errors import UserError
+from retrace.plan import counted
 from retrace.plan.cell import ScoreCell
 from retrace.plan.expand import Cell
+from retrace.plan.items import Figure
 from retrace.plan.layout import COSTS
-from retrace.plan.page import Figure
 from retrace.plan.plan import Plan
-from retrace.report.outcome import Outcome, counted, run_label
+from retrace.report.outcome import Outcome, of_cost, run_label
 from retrace.report.results import RECORD, Results
 from retrace.report.verdict import quoted
 
@@ -105,8 +106,8 @@ def _x(plan: Plan, results: Results, cell: Cell) -> float:
     item, scored = plan.item(cell.place.paper, cell.place.item), isinstance(cell.definition, ScoreCell)
     if not (isinstance(item, Figure) and item.draw == "accuracy_by_cost" and scored):
         return float(dict(cell.place.axes)["x"])
-    cost, n_views = plan.test_cost(cell)
-    found = counted(cell.place.paper, cost, results)
+    cost, n_views = counted.test_cost(plan, cell)
+    found = of_cost(cell.place.paper, cost, results)
     if not isinstance(found.value, float):
         raise UserError(f"{cell.place}: {found.reason}: snakemake {COSTS.format(paper=cell.place.paper)}")
     return n_views * found.value

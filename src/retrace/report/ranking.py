@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from retrace.plan.expand import Cell
-from retrace.plan.page import Figure
+from retrace.plan.items import Figure
 from retrace.report.canvas import canvas, label_axes, legend
 from retrace.report.measure import PERCENT
 from retrace.report.outcome import Outcome, run_label

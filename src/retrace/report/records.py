@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from retrace.plan.expand import Cell
-from retrace.plan.page import Column, Quoted, Row, Table
+from retrace.plan.items import Column, Quoted, Row, Table
 from retrace.plan.plan import Plan
 from retrace.report.outcome import Outcome, of_imported, outcome, run_label
 from retrace.report.results import Results

@@ -9,8 +9,8 @@ from tabulate import tabulate
 
 from retrace.errors import UserError
 from retrace.files import write_text
+from retrace.plan.items import Table
 from retrace.plan.layout import TABLE
-from retrace.plan.page import Table
 from retrace.plan.plan import Plan
 from retrace.plan.speed import SpeedCell
 from retrace.report import rests_on, wording

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from retrace.plan.page import Column, Published, Quoted
+from retrace.plan.items import Column, Published, Quoted
 from retrace.report.outcome import Outcome
 
 COVERAGE_TOLERANCE = 0.01

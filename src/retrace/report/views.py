@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from retrace.plan.cell import CountedCell
 from retrace.plan.expand import Cell
+from retrace.plan.items import Column, Figure, Table
 from retrace.plan.layout import (
     COSTS,
     FIGURE,
@@ -19,7 +20,7 @@ from retrace.plan.layout import (
     run_folder,
     split_folder,
 )
-from retrace.plan.page import Claim, Column, Figure, Table
+from retrace.plan.page import Claim
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Split
 from retrace.plan.speed import SpeedCell

@@ -8,6 +8,7 @@ from retrace.errors import UserError
 from retrace.plan.cell import CountedCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
+from retrace.plan.items import Column, Figure, Item, Quoted, Table
 from retrace.plan.layout import (
     COSTS,
     SPEEDS,
@@ -18,7 +19,6 @@ from retrace.plan.layout import (
     view_folder,
 )
 from retrace.plan.maps import Maps
-from retrace.plan.page import Column, Figure, Item, Quoted, Table
 from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Run, VideoView, View
 from retrace.plan.speed import SpeedCell
