@@ -10,6 +10,7 @@ import torch
 from pages import ROOT
 from retrace.cost.count import multiply_adds, parameters
 from retrace.models.registry import build
+from retrace.plan import counted as plan_counts
 from retrace.plan.plan import Plan
 from vits import BASE, DIVIDED, spec
 
@@ -121,7 +122,7 @@ def test_three_views_cost_what_the_main_article_reports():
 
 def test_the_sizes_on_the_page_are_these():
     found = set()
-    for cell in Plan(ROOT, "paper").costs("timesformer").values():
+    for cell in plan_counts.costs(Plan(ROOT, "paper"), "timesformer").values():
         with torch.device("meta"):
             clip = {"channels": cell.channels, "frames": cell.frames, "side": cell.side}
             found.add(parameters(build(cell.model, classes=cell.classes, **clip)))
