@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from retrace.plan import counted
+from retrace.plan.cell import ClassesCell, SettingCell
 from retrace.plan.layout import COSTS, TABLE, TABLE_SUFFIXES
 from retrace.plan.plan import Plan
 from retrace.report import tables
@@ -144,10 +145,16 @@ def test_parameters_of_temporal_shape_match_the_paper_but_for_its_misprint(tmp_p
 
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
-def test_all_tables_of_all_papers_render_without_any_result(tmp_path, scale):
+def test_without_any_result_all_tables_render_with_what_stands_on_the_pages(tmp_path, scale):
+    """Settings, and classes of datasets, need no result; every other cell says why it has no number."""
     plan = Plan(REPOSITORY, scale)
     plan.root = tmp_path
     for paper, page in plan.papers.items():
         for key in page.tables:
-            words = {line["verdict"] for line in lines(plan, key, paper).values()}
-            assert words <= {"not run", "cited"}
+            found = lines(plan, key, paper)
+            for cell in plan.cells(paper, key):
+                line = found[dict(cell.place.axes)["row"], dict(cell.place.axes)["column"]]
+                of_page = isinstance(cell.definition, SettingCell | ClassesCell)
+                judged = {"match", "differs", "unprinted"} if of_page else {"not run", "cited"}
+                assert line["verdict"].partition(" (")[0] in judged, cell.place
+                assert of_page or line["verdict"] == "cited" or line["reason"], cell.place
