@@ -17,7 +17,8 @@ def prepare_device() -> torch.device:
     Several runs at once keep the cores busy instead.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
-    torch.use_deterministic_algorithms(True, warn_only=True)  # some 3D poolings have no such algorithm
+    # Some 3D poolings have no such algorithm: warn. (use_deterministic_algorithms imports the compiler.)
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
     if torch.cuda.is_available():
         return torch.device("cuda")
