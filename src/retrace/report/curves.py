@@ -122,8 +122,14 @@ def _handles(figure: Figure, styles: Mapping[str, Style], *, starred: bool) -> l
 
 
 def _handle(style: Style, colour: str, marker: str) -> Line2D:
-    line = "--" if style.dashed else "-"
-    return Line2D([], [], color=colour, marker=marker, ls=line, markeredgecolor="white", label=style.label)
+    return Line2D([], [], marker=marker, label=style.label, **_line(colour, dashed=style.dashed))
+
+
+def _line(colour: str, *, dashed: bool) -> dict[str, Any]:
+    """Return how a line is drawn; what is dashed has open markers, so that a lone point shows it too."""
+    if dashed:
+        return {"color": colour, "ls": "--", "markerfacecolor": "white", "markeredgecolor": colour}
+    return {"color": colour, "ls": "-", "markeredgecolor": "white"}
 
 
 def _meaning(entry: LegendEntry) -> Line2D:
@@ -138,7 +144,7 @@ def _curves(ax: Axes, points: pd.DataFrame, styles: Mapping[str, Style]) -> None
 
     Bars step aside a little, so that those of one size do not hide each other.
     """
-    plain: dict[str, Any] = {"errorbar": "sd", "legend": False, "markeredgecolor": "white"}
+    plain: dict[str, Any] = {"errorbar": "sd", "legend": False}
     bars: dict[str, Any] = {"err_style": "bars", "err_kws": {"capsize": 2, "elinewidth": 1.1}}
     aside = _ASIDE
     for key, style in styles.items():
@@ -146,8 +152,8 @@ def _curves(ax: Axes, points: pd.DataFrame, styles: Mapping[str, Style]) -> None
         how = {"err_style": "band"}
         if own["x"].nunique() == 1:
             own, how, aside = own.assign(x=own["x"] * aside), bars, aside * _ASIDE
-        look = {"color": style.colour, "marker": style.marker, "linestyle": "--" if style.dashed else "-"}
-        sns.lineplot(own, x="x", y="value", ax=ax, **look, **plain, **how)
+        look = _line(style.colour, dashed=style.dashed)
+        sns.lineplot(own, x="x", y="value", marker=style.marker, ax=ax, **look, **plain, **how)
 
 
 def _reference(figure: Figure, cells: Sequence[Cell]) -> float | None:
@@ -165,7 +171,7 @@ def _scales(ax: Axes, figure: Figure, sizes: list[float]) -> None:
     ax.set_xscale("log", base=2)
     labelled = list(_labelled(sizes))
     ax.xaxis.set_major_locator(FixedLocator(labelled))
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_major_formatter("{x:.4g}")
     ax.xaxis.set_minor_locator(FixedLocator([size for size in sizes if size not in labelled]))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
