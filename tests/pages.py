@@ -40,10 +40,11 @@ SEEDS = (42, 61, 47, 53, 57)
 
 
 def copy_pages(root: Path) -> Path:
-    """Copy the first paper's page, all datasets and config.yaml to `root`, with the scales tiny and paper."""
+    """Copy the first paper's page, all datasets and segmenters and config.yaml; the scales are tiny and paper."""
     for folder in ("papers", "scales"):
         (root / folder).mkdir(parents=True)
-    shutil.copytree(ROOT / "datasets", root / "datasets")
+    for folder in ("datasets", "segmenters"):
+        shutil.copytree(ROOT / folder, root / folder)
     for file in (RAC, "scales/paper.yaml", "config.yaml"):
         shutil.copy(ROOT / file, root / file)
     (root / "scales/tiny.yaml").write_text(TINY)

@@ -240,7 +240,8 @@ def test_no_page_claims_to_download_anything(name):
 @pytest.fixture
 def root(tmp_path):
     """A copy of the pages to spoil."""
-    shutil.copytree(ROOT / "datasets", tmp_path / "datasets")
+    for folder in ("datasets", "segmenters"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 

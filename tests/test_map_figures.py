@@ -23,7 +23,7 @@ ITEM = ("timesformer", "figure-1")
 
 @pytest.fixture
 def plan(tmp_path) -> Plan:
-    for folder in ("papers", "datasets", "scales", "workflow", "envs"):
+    for folder in ("papers", "datasets", "segmenters", "scales", "workflow", "envs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "config.yaml", tmp_path)
     return Plan(tmp_path, "demo")

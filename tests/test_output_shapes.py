@@ -61,7 +61,8 @@ def plan(tmp_path_factory):
     root = tmp_path_factory.mktemp("pages")
     for folder in ("papers", "scales"):
         (root / folder).mkdir()
-    shutil.copytree(ROOT / "datasets", root / "datasets")
+    for folder in ("datasets", "segmenters"):
+        shutil.copytree(ROOT / folder, root / folder)
     for file in ("papers/rstg.yaml", "scales/paper.yaml", "config.yaml"):
         shutil.copy(ROOT / file, root / file)
     plan = Plan(root, "paper")

@@ -36,7 +36,7 @@ def module(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages with the rows of the example, and nothing else changed."""
     root = tmp_path_factory.mktemp("root")
-    for folder in ("papers", "datasets", "scales"):
+    for folder in ("papers", "datasets", "segmenters", "scales"):
         shutil.copytree(ROOT / folder, root / folder)
     add_at_the_end(root / "papers/gta.yaml", "  table-1:", indent(GTA_ROW, " " * 6))
     add_at_the_end(root / "papers/deep_analysis.yaml", "  table-3:", indent(DEEP_ANALYSIS_ROW, " " * 6))

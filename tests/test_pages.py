@@ -262,7 +262,7 @@ def test_no_name_climbs_out_of_its_folder(tmp_path, old, new, mark, key):
     assert message(root) == f"{RAC}:{line_of(root, RAC, mark)}: {key}: '../x' {NO_NAME}"
 
 
-@pytest.mark.parametrize("folder", ["papers", "datasets", "scales"])
+@pytest.mark.parametrize("folder", ["papers", "datasets", "segmenters", "scales"])
 def test_a_page_is_named_by_what_can_be_a_folder(tmp_path, folder):
     root = copy_pages(tmp_path)
     (root / folder / "my page.yaml").write_text("title: x\n")

@@ -278,7 +278,7 @@ def test_unknown_names_get_the_nearest(full):
     ],
 )
 def test_data_that_does_not_fit_its_protocol_is_named(tmp_path, page, old, new, said):
-    for folder in ("papers", "datasets", "scales"):
+    for folder in ("papers", "datasets", "segmenters", "scales"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     edit(tmp_path, f"papers/{page}.yaml", old, new)
     with pytest.raises(UserError, match=said) as raised:

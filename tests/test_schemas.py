@@ -10,7 +10,7 @@ import yaml
 from pages import RAC, ROOT
 from retrace.plan import schemas
 
-FOLDERS = {"paper": "papers", "dataset": "datasets", "scale": "scales"}
+FOLDERS = {"paper": "papers", "dataset": "datasets", "segmenter": "segmenters", "scale": "scales"}
 PAGES = [(kind, page) for kind, folder in FOLDERS.items() for page in sorted((ROOT / folder).glob("*.yaml"))]
 PAGES.append(("config", ROOT / "config.yaml"))
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, RootModel, model_validator
 
+from retrace.plan.composition import Segmented
 from retrace.plan.spec import Generator
 from retrace.plan.strict import NAME, Name, Strict, mistake
 from retrace.plan.video import FlipRule, Format, SplitName, Store, VideoGenerator
@@ -80,6 +81,9 @@ class VideoDataset(Page):
     files: Files
     splits: dict[SplitName, Expected]
     generator: VideoGenerator | None = None
+    segmented: Segmented | None = Field(
+        None, description="how the videos are made of another dataset's; none: they are there"
+    )
     store: Store
     shards: PositiveInt = Field(description="jobs that extraction is cut into, whatever the number of videos")
 
@@ -88,6 +92,12 @@ class VideoDataset(Page):
         if (self.flip == "relabel") != bool(self.mirror):
             key = "mirror" if self.mirror else "flip"
             raise mistake("'mirror' belongs to flip 'relabel', and relabelling needs it", key)
+        return self
+
+    @model_validator(mode="after")
+    def _made_in_one_way(self) -> Self:
+        if self.generator is not None and self.segmented is not None:
+            raise mistake("videos are generated or made of another dataset's, not both", "segmented")
         return self
 
 
@@ -113,5 +123,19 @@ class Subset(Page):
         return self
 
 
-class DatasetPage(RootModel[Annotated[Dataset | VideoDataset | Subset, Field(discriminator="kind")]]):
+class LabelledFrames(Page):
+    """Single frames with a mask of every diver, to train a segmenter on."""
+
+    kind: Literal["masks"]
+    of: Name | None = Field(
+        None, description="the generated videos that they are frames of; none: they are the user's own"
+    )
+    train: PositiveInt
+    val: PositiveInt
+    seed: NonNegativeInt = Field(description="of torch's `random_split` into the two")
+
+
+class DatasetPage(
+    RootModel[Annotated[Dataset | VideoDataset | Subset | LabelledFrames, Field(discriminator="kind")]]
+):
     """Any dataset's page."""

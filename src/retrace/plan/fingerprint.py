@@ -28,15 +28,20 @@ def of_claims(plan: Plan) -> str:
 
 def of_ledger(plan: Plan) -> str:
     """Return a digest of every assumption, the cells that rest on it, and what the scale changes."""
-    pages = [*plan.documents.values(), *plan.library.documents.values()]
+    library = plan.library
+    pages = [*plan.documents.values(), *library.documents.values(), *library.segmenter_documents.values()]
     cells = [(c.place, c.not_run, c.definition and c.definition.model_dump()) for c in plan.all_cells()]
     return digest([[page.assumptions for page in pages], cells, plan.overlay.model_dump(mode="json")])
 
 
 def of_page(plan: Plan) -> str:
     """Return a digest of everything on every page: the page to open tells of all of it."""
-    pages = {**plan.papers, **plan.datasets, **plan.library.videos, "scale": plan.overlay}
-    return digest([of_ledger(plan), {k: p.model_dump(mode="json") for k, p in pages.items()}])
+    library = plan.library
+    pages = {**plan.papers, **plan.datasets, **library.videos, **library.masks, "scale": plan.overlay}
+    whole = [
+        {k: p.model_dump(mode="json") for k, p in found.items()} for found in (pages, library.segmenters)
+    ]
+    return digest([of_ledger(plan), *whole])
 
 
 def _of_cell(cell: Cell) -> list[object]:

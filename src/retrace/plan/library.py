@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retrace.errors import UserError
-from retrace.plan.datasets import ClassList, Dataset, DatasetPage, Page, Subset, VideoDataset
-from retrace.plan.load import Document, documents
+from retrace.plan.composition import Composed, Segmented
+from retrace.plan.datasets import ClassList, Dataset, DatasetPage, LabelledFrames, Page, Subset, VideoDataset
+from retrace.plan.identity import digest
+from retrace.plan.load import Assumption, Document, documents
 from retrace.plan.mistakes import checked
+from retrace.plan.segmenter import Detection, MaskSplits, Segmenter, SegmenterPage
 from retrace.plan.strict import nearest
-from retrace.plan.video import Collection, Footage
+from retrace.plan.video import Collection, Footage, VideoSplit
 
 CLASSES = "datasets/classes"
 """Where the class lists lie: one name a line, in the order of the labels."""
 
 
 class Library:
-    """Every page in datasets/.
+    """Every page in datasets/ and segmenters/.
 
-    Attributes: `documents` (as read), `clips` (datasets stored as arrays) and `videos` (datasets of videos
-    and subsets of them), each by name.
+    Attributes: `documents` (datasets' pages as read), `clips` (datasets stored as arrays), `videos` (datasets
+    of videos and subsets of them), `masks` (labelled frames) and `segmenters`, each by name.
     """
 
     def __init__(self, root: Path) -> None:
@@ -33,6 +36,12 @@ class Library:
         }
         self.clips = {name: page for name, page in pages.items() if isinstance(page, Dataset)}
         self.videos = {name: page for name, page in pages.items() if isinstance(page, VideoDataset | Subset)}
+        self.masks = {name: page for name, page in pages.items() if isinstance(page, LabelledFrames)}
+        self.segmenter_documents = documents(root, "segmenters")
+        self.segmenters = {
+            name: checked(SegmenterPage.model_validate, page.data, page)
+            for name, page in self.segmenter_documents.items()
+        }
         self._collections: dict[str, Collection] = {}
 
     def check_stand_ins(self, stand_ins: Mapping[str, str], scale: Document) -> None:
@@ -50,11 +59,19 @@ class Library:
                 )
 
     def _is_generated(self, name: str) -> bool:
+        """Tell whether the videos of `name` are generated, or made of such."""
         page = self.videos[name]
-        return isinstance(page, VideoDataset) and page.generator is not None
+        if not isinstance(page, VideoDataset):
+            return False
+        if page.segmented is not None:
+            return self._is_generated(self.detection(name).videos.dataset)
+        return page.generator is not None
 
     def check(self) -> None:
         """Resolve every collection, so that every mistake on any page is found now. Raises UserError."""
+        for name in self.segmenters:
+            self.segmenter(name)
+            self._detection(name)
         for name in self.videos:
             self.collection(name)
 
@@ -111,8 +128,93 @@ class Library:
             seed=subset.seed if subset else None,
             flip=whole.flip,
             mirror=whole.mirror,
-            footage=_footage(self.whole(name), whole, classes),
+            footage=self._footage(self.whole(name), whole, classes),
         )
+
+    def _footage(self, name: str, page: VideoDataset, classes: tuple[str, ...]) -> Footage:
+        generated = page.generator is not None
+        return Footage(
+            dataset=name,
+            version=page.version,
+            format=page.files.format,
+            generator=page.generator,
+            classes=classes if generated else None,
+            videos={split: found.videos for split, found in page.splits.items()} if generated else None,
+            store=page.store,
+            composed=self._composed(name, page.segmented) if page.segmented else None,
+        )
+
+    # What a segmenter makes
+
+    def segmenter(self, name: str) -> Segmenter:
+        """Return the training of a segmenter. Raises UserError if its labelled frames are nothing known."""
+        page, document = self.segmenters[name], self.segmenter_documents[name]
+        frames = self.masks.get(page.frames)
+        if frames is None:
+            message = f"there are no labelled frames '{page.frames}'; {nearest(page.frames, self.masks)}"
+            raise UserError(document.problem(("frames",), message))
+        return Segmenter(
+            recipe=page.recipe,
+            frames=self._mask_splits(page.frames, frames),
+            model=page.model,
+            training=page.training,
+        )
+
+    def detection(self, name: str) -> Detection:
+        """Return the pass over other videos that the videos of `name`, which are segmented, are made from."""
+        segmented = self.page(name).segmented
+        assert segmented is not None
+        if segmented.by not in self.segmenters:
+            message = f"there is no segmenter '{segmented.by}'; {nearest(segmented.by, self.segmenters)}"
+            raise UserError(self.documents[name].problem(("segmented", "by"), message))
+        return self._detection(segmented.by)
+
+    def assumptions(self, name: str) -> tuple[Assumption, ...]:
+        """Return the values behind the dataset `name` that no paper prints."""
+        page = self.videos.get(name)
+        if not isinstance(page, VideoDataset) or page.segmented is None:
+            return self.documents[name].assumptions
+        by = page.segmented.by
+        return (
+            *self.documents[name].assumptions,
+            *self.segmenter_documents[by].assumptions,
+            *self.documents[self.segmenters[by].frames].assumptions,
+        )
+
+    def _detection(self, segmenter: str) -> Detection:
+        asked, document = self.segmenters[segmenter].videos, self.segmenter_documents[segmenter]
+        pages = {
+            name: page
+            for name, page in self.videos.items()
+            if isinstance(page, VideoDataset) and page.segmented is None
+        }
+        if asked.of not in pages:
+            message = f"'{asked.of}' is no dataset of videos as filmed; {nearest(asked.of, pages)}"
+            raise UserError(document.problem(("videos", "of"), message))
+        splits = pages[asked.of].splits
+        if asked.split not in splits:
+            message = f"'{asked.of}' has no split '{asked.split}'; {nearest(asked.split, splits)}"
+            raise UserError(document.problem(("videos", "split"), message))
+        return Detection(
+            segmenter=digest(self.segmenter(segmenter)),
+            videos=VideoSplit(collection=self.collection(asked.of), split=asked.split),
+            **asked.model_dump(include={"frames", "height", "width"}),
+        )
+
+    def _mask_splits(self, name: str, page: LabelledFrames) -> MaskSplits:
+        if page.of is not None and (page.of not in self.videos or not self._is_generated(page.of)):
+            generated = [other for other in self.videos if self._is_generated(other)]
+            message = f"'{page.of}' is no generated dataset of videos; {nearest(page.of, generated)}"
+            raise UserError(self.documents[name].problem(("of",), message))
+        return MaskSplits(
+            dataset=name,
+            **page.model_dump(include={"version", "train", "val", "seed"}),
+            footage=self.collection(page.of).footage if page.of is not None else None,
+        )
+
+    def _composed(self, name: str, segmented: Segmented) -> Composed:
+        values = segmented.model_dump(exclude={"by"})
+        return Composed(detections=digest(self.detection(name)), **values)
 
     def _chosen(self, page: Subset, known: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Return the classes of a subset: a draw keeps the order of the whole, a list has its own."""
@@ -159,16 +261,3 @@ def _names(wanted: ClassList, file: str, content: bytes, document: Document) -> 
         message = f"{file} should name {wanted.count} classes, each once, one a line"
         raise UserError(document.problem(("classes", "count"), message))
     return names
-
-
-def _footage(name: str, page: VideoDataset, classes: tuple[str, ...]) -> Footage:
-    generated = page.generator is not None
-    return Footage(
-        dataset=name,
-        version=page.version,
-        format=page.files.format,
-        generator=page.generator,
-        classes=classes if generated else None,
-        videos={split: expected.videos for split, expected in page.splits.items()} if generated else None,
-        store=page.store,
-    )

@@ -248,7 +248,7 @@ class Plan:
             if isinstance(one.definition, TrainedCell):
                 found += self._behind(cell.place.paper, one.definition)
         if cell.collection is not None:
-            found += self.library.documents[cell.collection.dataset].assumptions
+            found += self.library.assumptions(cell.collection.dataset)
         if cell.walks is not None:
             found += self.library.documents[cell.walks.dataset].assumptions
         return tuple({(a.file, a.key): a for a in found}.values())
@@ -267,7 +267,7 @@ class Plan:
             data.add(parent.data if parent else None)
             protocol = parent.protocol if parent else None
         for name in sorted(filter(None, data)):
-            yield from self.library.documents[self.overlay.stand_ins.get(name, name)].assumptions
+            yield from self.library.assumptions(self.overlay.stand_ins.get(name, name))
 
     def changes(self) -> list[Change]:
         """Return every value of a dataset in use or a protocol that this scale changes."""

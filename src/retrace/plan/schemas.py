@@ -16,9 +16,16 @@ from retrace.plan.datasets import DatasetPage
 from retrace.plan.load import ORIGINS, SOURCED
 from retrace.plan.page import Paper
 from retrace.plan.scale import Scale
+from retrace.plan.segmenter import SegmenterPage
 
 FOLDER = Path("workflow/schemas")
-KINDS: dict[str, type[BaseModel]] = {"paper": Paper, "dataset": DatasetPage, "scale": Scale, "config": Config}
+KINDS: dict[str, type[BaseModel]] = {
+    "paper": Paper,
+    "dataset": DatasetPage,
+    "segmenter": SegmenterPage,
+    "scale": Scale,
+    "config": Config,
+}
 
 Schema = dict[str, Any]
 
