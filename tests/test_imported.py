@@ -98,7 +98,7 @@ def test_imported_weights_are_never_taken_for_trained_ones(run, prepared):
     with pytest.raises(UserError, match="imported for"):
         score(run, folder, view_of(prepared[1]), Path("out"))
     with pytest.raises(UserError, match="imported for"):
-        load_parent(nn.Module(), digest(run), folder / "weights.safetensors", run.task.classes, [])
+        load_parent(nn.Module(), digest(run), folder / "weights.safetensors", run.task.classes, list)
 
 
 def test_another_file_takes_the_scores_of_the_first_away(run, prepared):

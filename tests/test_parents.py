@@ -26,7 +26,7 @@ def test_with_other_classes_the_classifier_alone_starts_anew(tmp_path):
     parent, child = small("resnet18", "tam"), small("resnet18", "tam")
     child.fc = nn.Linear(child.fc.in_features, 2)
     before = copy.deepcopy(child.fc.state_dict())
-    fresh = load_parent(child, PARENT, saved(parent, tmp_path), NEW, ["fc.weight", "fc.bias"])
+    fresh = load_parent(child, PARENT, saved(parent, tmp_path), NEW, lambda: ["fc.weight", "fc.bias"])
     assert fresh == ["fc.weight", "fc.bias"]
     assert all(torch.equal(child.fc.state_dict()[key], value) for key, value in before.items())
     trunk = parent.trunk.state_dict()
@@ -36,7 +36,9 @@ def test_with_other_classes_the_classifier_alone_starts_anew(tmp_path):
 def test_as_many_other_classes_do_not_keep_the_classifier(tmp_path):
     parent, child = small("resnet18", "none"), small("resnet18", "none")
     nn.init.ones_(child.fc.weight)
-    load_parent(child, PARENT, saved(parent, tmp_path), ("v", "w", "x", "y", "z"), ["fc.weight", "fc.bias"])
+    load_parent(
+        child, PARENT, saved(parent, tmp_path), ("v", "w", "x", "y", "z"), lambda: ["fc.weight", "fc.bias"]
+    )
     assert (child.fc.weight == 1).all()
 
 
@@ -44,7 +46,7 @@ def test_blocks_that_the_parent_lacks_keep_their_values(tmp_path):
     parent, child = small("resnet18", "none"), small("resnet18", "tam")
     for parameter in child.parameters():
         nn.init.constant_(parameter, 0.125)
-    fresh = load_parent(child, PARENT, saved(parent, tmp_path), OLD, [])
+    fresh = load_parent(child, PARENT, saved(parent, tmp_path), OLD, list)
     assert fresh and all("branch" in name for name in fresh)
     assert all((child.state_dict()[name] == 0.125).all() for name in fresh)
     assert torch.equal(child.trunk.conv1.weight, parent.trunk.conv1.weight)
@@ -53,7 +55,7 @@ def test_blocks_that_the_parent_lacks_keep_their_values(tmp_path):
 def test_a_parent_s_tensor_without_a_place_is_an_error(tmp_path):
     parent, child = small("resnet18", "tam"), small("resnet18", "none")
     with pytest.raises(UserError, match="do not fit the model"):
-        load_parent(child, PARENT, saved(parent, tmp_path), OLD, [])
+        load_parent(child, PARENT, saved(parent, tmp_path), OLD, list)
 
 
 def test_the_classifier_is_what_depends_on_the_number_of_classes():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -38,17 +38,17 @@ class Videos:
 
     def __init__(self, folder: Path, split: str, frames: Path, *, keep: bool = False) -> None:
         rows = read_rows(folder / "videos.parquet")
-        rows = rows.filter(pc.equal(rows["split"], split))
-        if not rows.num_rows:
+        of_split = np.flatnonzero(np.array(rows["split"].to_pylist(), object) == split)
+        if not len(of_split):
             raise UserError(f"{folder / 'videos.parquet'} has no video of split '{split}'.")
+        rows = rows.take(pa.Array.from_buffers(pa.int64(), len(of_split), [None, pa.py_buffer(of_split)]))
         self.ids: list[str] = rows["id"].to_pylist()
-        self.labels_N = rows["label"].combine_chunks().fill_null(-1).to_numpy().astype(np.int64)
-        self.n_frames_N = rows["frames"].combine_chunks().to_numpy()
-        self.fps_N = rows["fps"].combine_chunks().to_numpy()
+        self.labels_N = np.array([-1 if label is None else label for label in rows["label"].to_pylist()])
+        self.n_frames_N, self.fps_N = _numbers(rows, "frames"), _numbers(rows, "fps")
         # an arrow array, not a list: counting references to its strings would copy it into every worker
         self._files = rows["file"].combine_chunks()
         self._frames = frames
-        pixels_N = rows["width"].to_numpy().astype(np.int64) * rows["height"].to_numpy()
+        pixels_N = _numbers(rows, "width") * _numbers(rows, "height")
         self._keep = keep and 3 * int((pixels_N * self.n_frames_N).sum()) <= KEPT
         self._kept: dict[int, np.ndarray] = {}
 
@@ -68,6 +68,11 @@ class Videos:
                 self._kept[index] = decode(self.path(index), range(self.n_frames_N[index]))
             x_THWC = self._kept[index][chosen_T]
         return torch.from_numpy(x_THWC).permute(0, 3, 1, 2)
+
+
+def _numbers(rows: pa.Table, name: str) -> np.ndarray:
+    """Return a column. Arrow's own way imports pandas, which takes a short process a second."""
+    return np.array(rows[name].to_pylist())
 
 
 class Batch(NamedTuple):

@@ -28,10 +28,10 @@ def extended(page: Document) -> tuple[Document, Sources]:
             continue
         chains = {name: _chain(page, section, plans, name) for name in plans}
         whole = {name: _spelt_out([plans[link] for link in chain]) for name, chain in chains.items()}
-        lines = dict(page.lines)
+        own, lines = _own_lines(page, section), dict(page.lines)
         for name, chain in chains.items():
-            lines |= {(section, name, *key): line for key, line in _lines(page, section, chain).items()}
-            sources[section, name] = _sources(page, section, chain)
+            lines |= {(section, name, *key): line for key, line in _lines(own, chain).items()}
+            sources[section, name] = _sources(page, section, own, chain)
         page = page._replace(data={**page.data, section: whole}, lines=lines)
     return page, sources
 
@@ -57,27 +57,31 @@ def _spelt_out(links: list[Any]) -> Any:
     return {key: value for key, value in whole.items() if key != "extends"}
 
 
-def _lines(page: Document, section: str, chain: list[str]) -> dict[Key, int]:
-    """Return the line of every key of a chain: where its value stands, or where its mapping first opens."""
-    found: dict[Key, int] = {}
-    for link in chain:
-        own = _below(page, section, link)
-        mappings = {key[:-1] for key in own if key and key[-1] not in SOURCED}
-        found |= {key: line for key, line in own.items() if key in mappings or key not in found}
+def _own_lines(page: Document, section: str) -> dict[str, dict[Key, int]]:
+    """Return for each protocol or view the lines of all that it says itself, by key below it."""
+    found: dict[str, dict[Key, int]] = {name: {} for name in page.data[section]}
+    for key, line in page.lines.items():
+        if len(key) > 1 and key[0] == section:
+            found[str(key[1])][key[2:]] = line
     return found
 
 
-def _below(page: Document, section: str, name: str) -> dict[Key, int]:
-    """Return the lines of all that one protocol or view itself says, by key below it."""
-    return {key[2:]: line for key, line in page.lines.items() if key[:2] == (section, name)}
+def _lines(own: Mapping[str, dict[Key, int]], chain: list[str]) -> dict[Key, int]:
+    """Return the line of every key of a chain: where its value stands, or where its mapping first opens."""
+    found: dict[Key, int] = {}
+    for link in chain:
+        mappings = {key[:-1] for key in own[link] if key and key[-1] not in SOURCED}
+        found |= {key: line for key, line in own[link].items() if key in mappings or key not in found}
+    return found
 
 
-def _sources(page: Document, section: str, chain: list[str]) -> tuple[Assumption, ...]:
+def _sources(
+    page: Document, section: str, own: Mapping[str, dict[Key, int]], chain: list[str]
+) -> tuple[Assumption, ...]:
     """The assumptions of a chain, those of the widest first, less those that a narrower one replaces."""
     found: list[Assumption] = []
     for link in reversed(chain):
-        replaced = _below(page, section, link)
-        found = [a for a in found if a.key[2:] not in replaced]
+        found = [a for a in found if a.key[2:] not in own[link]]
         found += [a for a in page.assumptions if a.key[:2] == (section, link)]
     return tuple(found)
 

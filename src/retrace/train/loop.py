@@ -80,7 +80,7 @@ class Training:
         self.model = build(run, self.n_classes).to(self.device)
         if isinstance(protocol, VideoProtocol) and run.parent is None:
             _STARTS[protocol.weights](self.model, run.model)
-        if fresh := load_parent(self.model, run.parent, parent, task.classes, classifier(run)):
+        if fresh := load_parent(self.model, run.parent, parent, task.classes, partial(classifier, run)):
             print(f"starts anew: {', '.join(fresh)}", file=sys.stderr)
         self.optimizer, self.schedule = build_optimizer(self.model, protocol, steps)
         self.checkpoint = Checkpoint(

@@ -1,7 +1,7 @@
 """The weights file: safetensors, with a note of whose weights they are."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,13 +76,13 @@ def load_parent(
     run: str | None,
     path: Path | None,
     classes: tuple[str, ...],
-    classifier: Collection[str],
+    classifier: Callable[[], Collection[str]],
 ) -> list[str]:
     """Start from the weights in `path`, which have to be those of `run`. With neither, do nothing.
 
-    Returns the tensors that keep their initial values: those of the `classifier`, if the parent was trained
-    on other classes than `classes`, and those of blocks that it does not have. Raises UserError where a
-    tensor of the parent has no place or another shape.
+    Returns the tensors that keep their initial values: those that `classifier` names, if the parent was
+    trained on other classes than `classes` (only then it is asked), and those of blocks that the parent does
+    not have. Raises UserError where a tensor of the parent has no place or another shape.
     """
     if run is None and path is None:
         return []
@@ -92,7 +92,8 @@ def load_parent(
     if origin.run != run:
         raise UserError(f"{path} holds the weights of run {origin.run}, expected {run or 'no parent'}.")
     if origin.classes != classes:
-        weights = {name: tensor for name, tensor in weights.items() if name not in classifier}
+        own_classifier = classifier()
+        weights = {name: tensor for name, tensor in weights.items() if name not in own_classifier}
     own = module.state_dict()
     fresh = {name: tensor for name, tensor in own.items() if name not in weights}
     load_into(module, {**weights, **fresh}, path)
