@@ -94,8 +94,10 @@ def test_the_number_of_threads_torch_starts_with_changes_no_byte(reference):
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(reference, capsys):
     run, folder = toy_run(), Path("run")
     write_data(run)
-    interrupt(run, folder, steps=7)
+    interrupt(run, folder, steps=5)
+    interrupt(run, folder, steps=2)
     latest = folder / "checkpoint/latest.pt"
+    assert (folder / "checkpoint/previous.pt").exists()
     damaged = bytearray(latest.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     latest.write_bytes(damaged)

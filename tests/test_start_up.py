@@ -54,7 +54,7 @@ def _weights(settings: VideoSgd | Adam, *, own: bool) -> torch.Tensor:
     elif isinstance(settings, VideoSgd):
         optimizer = torch.optim.SGD(layer.parameters(), 0.05, 0.9, weight_decay=1e-2, nesterov=True)
     else:
-        optimizer = torch.optim.Adam(layer.parameters(), 0.05, weight_decay=1e-2)
+        optimizer = torch.optim.Adam(layer.parameters(), 0.05, weight_decay=1e-2, fused=True)
     for _ in range(4):
         optimizer.zero_grad()
         layer(x).square().sum().backward()

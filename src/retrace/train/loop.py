@@ -165,14 +165,14 @@ class Training:
         return correct / n_clips
 
     def close_epoch(self) -> None:
-        """Validate, keep the weights if they are the best so far, save and log."""
+        """Validate, keep the weights if they are the best so far, log, and save if that is due."""
         start = time.perf_counter()
         val_top1 = self.val_top1()
         lr = float(self.schedule.get_last_lr()[0])  # that of the next step
         better = self.progress.close_epoch(val_top1, time.perf_counter() - start, lr)
         if better and self.protocol.select == "best_val":
             self.progress.best_weights = on_cpu(self.model)
-        self.checkpoint.save(self.progress)
+        self.checkpoint.save_if_due(self.progress)
         log_epoch(self.folder, self.progress, self.protocol.epochs)
 
     def finish(self) -> None:

@@ -43,7 +43,8 @@ def build_optimizer(model: nn.Module, protocol: spec.Protocol, steps: int) -> tu
             groups = parameter_groups(model, sgd)
             optimizer = _SGD(groups, sgd.lr, sgd.momentum, nesterov=sgd.nesterov)
         case spec.Adam(lr=lr, weight_decay=decay):
-            optimizer = _Adam(model.parameters(), lr=lr, weight_decay=decay)
+            # fused, it takes a quarter of the time, a tenth of a small model's step
+            optimizer = _Adam(model.parameters(), lr=lr, weight_decay=decay, fused=True)
     return optimizer, build_schedule(optimizer, protocol, steps)
 
 
