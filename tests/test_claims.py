@@ -95,6 +95,28 @@ def test_ratios_and_counts_can_be_claimed(tmp_path):
     assert (decided(plan).verdict, tuple(decided(plan).margin)) == ("holds", (1, 1, 1))
 
 
+@pytest.mark.parametrize(("by", "said"), [(0.0, "holds"), (45.0, "fails")])
+def test_one_difference_can_be_claimed_to_be_larger_than_another(tmp_path, by, said):
+    """Away the ConvLSTM is 30 points ahead, at home 10."""
+
+    def change(paper):
+        away, home = ({"of": "figure-1", "panel": panel} for panel in ("away", "home"))
+        more = [away | {"series": "convlstm"}, home | {"series": "cnn3d"}]
+        less = [away | {"series": "cnn3d"}, home | {"series": "convlstm"}]
+        paper["claims"][AHEAD]["comparisons"] = [{"more": more, "less": less, "by": by}]
+
+    plan = small_plan(tmp_path, change=change)
+    shares = {
+        ("cnn3d", "away"): 0.2,
+        ("convlstm", "away"): 0.5,
+        ("cnn3d", "home"): 0.6,
+        ("convlstm", "home"): 0.7,
+    }
+    plant(plan, lambda run, domain: first(shares[run.model.family, domain]))
+    decision = decided(plan)
+    assert (decision.verdict, decision.margin.value) == (said, pytest.approx(20 - by))
+
+
 def test_one_comparison_that_fails_decides_against_the_claim(tmp_path):
     def change(paper):
         comparison = paper["claims"][AHEAD]["comparisons"][0]

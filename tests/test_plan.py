@@ -182,7 +182,7 @@ def test_every_claim_selects_cells(everything):
     everything.check()
     for paper, content in everything.papers.items():
         for key, claim in content.claims.items():
-            sides = [side for c in claim.comparisons for side in (c.more, c.less)]
+            sides = [side for c in claim.comparisons for side in (*c.more, *c.less)]
             assert all(everything.side_cells(paper, key, side) for side in sides)
             assert bool(sides) != bool(claim.not_run)
 

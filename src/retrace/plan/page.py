@@ -33,12 +33,31 @@ class Side(Strict):
     column: str | tuple[str, ...] | None = None
 
 
-class Comparison(Strict):
-    """`more` is larger than `less` by at least `by` (in the unit of the cells)."""
+def _several(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
 
-    more: Side
-    less: Side
+
+Sides = Annotated[tuple[Side, ...], BeforeValidator(_several, json_schema_input_type=Side | list[Side])]
+
+
+class Comparison(Strict):
+    """`more` is larger than `less` by at least `by` (in the unit of the cells).
+
+    Both may list as many sides: each is compared with its counterpart, and the differences add up. That A is
+    ahead of B by more than C of D is said so: `more: [A, D]`, `less: [B, C]`.
+    """
+
+    more: Sides
+    less: Sides
     by: float = 0.0
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Self:
+        if not self.more:
+            raise mistake("names no side", "more")
+        if len(self.more) != len(self.less):
+            raise mistake(f"has {len(self.less)} sides against {len(self.more)} of 'more'", "less")
+        return self
 
 
 class Claim(Strict):

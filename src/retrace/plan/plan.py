@@ -154,8 +154,8 @@ class Plan:
     def claim_cells(self, paper: str, key: str, claim: Claim) -> Iterator[Cell]:
         """Yield every cell that decides `claim`."""
         for comparison in claim.comparisons:
-            yield from self.side_cells(paper, key, comparison.more)
-            yield from self.side_cells(paper, key, comparison.less)
+            for side in (*comparison.more, *comparison.less):
+                yield from self.side_cells(paper, key, side)
 
     def check(self) -> None:
         """Expand everything, so that every mistake on any page is found now. Raises UserError."""

@@ -36,6 +36,9 @@ def place_of(paper: Paper, claim: str, side: Side) -> Key:
     known = paper.claims.get(claim)
     for index, comparison in enumerate(known.comparisons if known else ()):
         for name in ("more", "less"):
-            if getattr(comparison, name) is side:
-                return ("claims", claim, "comparisons", index, name)
+            sides = getattr(comparison, name)
+            for place, one in enumerate(sides):
+                if one is side:
+                    at = (place,) if len(sides) > 1 else ()
+                    return ("claims", claim, "comparisons", index, name, *at)
     return ("claims", claim)

@@ -83,23 +83,38 @@ def decide(plan: Plan, results: Results, paper: str, key: str, claim: Claim) -> 
 
 
 def _compare(plan: Plan, results: Results, paper: str, claim: str, comparison: Comparison) -> Compared:
-    sides = comparison.more, comparison.less
-    chosen = [[c for c in plan.side_cells(paper, claim, side) if active(c)] for side in sides]
-    more, less, shared = _alike(*sides, *chosen)
-    says = f"{_in_words(comparison.more)} > {_in_words(comparison.less)}"
+    pairs = [
+        _pair(plan, paper, claim, *sides) for sides in zip(comparison.more, comparison.less, strict=True)
+    ]
+    says = " plus ".join(pair.says for pair in pairs)
     says += f" + {comparison.by:g}" if comparison.by else ""
-    says += f" at {shared}" if shared else ""
-    cells = (*more, *less)
-    if not (more and less):
+    shared = dict.fromkeys(pair.shared for pair in pairs if pair.shared)
+    says += f" at {', '.join(shared)}" if shared else ""
+    cells = tuple(cell for pair in pairs for cell in (*pair.more, *pair.less))
+    if not all(pair.more and pair.less for pair in pairs):
         return Compared(says, cells, None, f"the two sides share no cell at scale '{plan.scale}'")
     missing = [found for cell in cells if (found := outcome(cell, results)).state != "measured"]
     if missing:
         return Compared(says, cells, None, f"{missing[0].reason}; {len(missing)} of {len(cells)} cells")
     try:
-        ahead = _mean(more, results) - _mean(less, results) - comparison.by
+        ahead = sum(_mean(pair.more, results) - _mean(pair.less, results) for pair in pairs) - comparison.by
     except (UserError, ValueError) as error:
         return Compared(says, cells, None, str(error))
     return Compared(says, cells, interval(np.atleast_1d(ahead)))
+
+
+class _Pair(NamedTuple):
+    """The cells of two sides that can be compared, and the positions of the last axis that they share."""
+
+    says: str
+    more: list[Cell]
+    less: list[Cell]
+    shared: str
+
+
+def _pair(plan: Plan, paper: str, claim: str, more: Side, less: Side) -> _Pair:
+    chosen = [[c for c in plan.side_cells(paper, claim, side) if active(c)] for side in (more, less)]
+    return _Pair(f"{_in_words(more)} > {_in_words(less)}", *_alike(more, less, *chosen))
 
 
 def _alike(
