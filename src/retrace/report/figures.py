@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.style
 import pandas as pd
@@ -26,18 +27,43 @@ _DRAWN = {"maps": "pictures", "matrices": "pictures", "paths": "pictures", "orde
 _NO_DATE = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
 
 
+class Subject(NamedTuple):
+    """The figure that is drawn, and what became of its cells."""
+
+    plan: Plan
+    results: Results
+    paper: str
+    key: str
+    outcomes: list[tuple[Cell, Outcome]]
+
+    @property
+    def figure(self) -> Figure:
+        """Return what the page says of it."""
+        return self.plan.papers[self.paper].figures[self.key]
+
+    @property
+    def title(self) -> str:
+        """Return the paper, the number and the title."""
+        return f"{self.plan.papers[self.paper].short} {self.figure.number}: {self.figure.title}"
+
+    def said(self) -> list[str]:
+        """Return what has to stand with the drawing."""
+        return list(captions(self.plan, self.figure, self.outcomes))
+
+    def card(self) -> Drawing:
+        """Return in place of a drawing the reason why there is none."""
+        return card(self.title, why_not_drawn(self.figure, self.outcomes))
+
+
 def render(plan: Plan, paper: str, key: str) -> None:
     """Write one figure as .png and .pdf, and its points as .csv; a card where nothing can be drawn."""
     figure = plan.item(paper, key)
     if not isinstance(figure, Figure):
         raise UserError(f"{paper}/{key} is a table: `retrace table {paper}/{key}` renders it")
     results = Results(plan.root)
-    outcomes = figure_outcomes(plan, results, paper, key)
-    title = f"{plan.papers[paper].short} {figure.number}: {figure.title}"
-    kinds = {"maps": _maps, "matrices": _matrices, "order": _order, "paths": _paths, "ranking": _ranking}
-    draw = kinds.get(figure.draw or "", _curves)
+    subject = Subject(plan, results, paper, key, figure_outcomes(plan, results, paper, key))
     with matplotlib.style.context(STYLE):
-        drawing, points = draw(plan, results, paper, key, title, outcomes)
+        drawing, points = _DRAWERS.get(figure.draw or "", _curves)(subject)
         stem = FIGURE.format(scale=plan.scale, paper=paper, figure=key)
         for suffix, metadata in _NO_DATE.items():
             with atomic(plan.root / f"{stem}{suffix}") as temporary:
@@ -45,75 +71,57 @@ def render(plan: Plan, paper: str, key: str) -> None:
     write_text(plan.root / f"{stem}.csv", points.round(6).to_csv(index=False, lineterminator="\n"))
 
 
-def _curves(
-    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
-) -> tuple[Drawing, pd.DataFrame]:
+def _curves(subject: Subject) -> tuple[Drawing, pd.DataFrame]:
     """Return curves, or a card that says why there are none, and the points in them."""
-    figure = plan.papers[paper].figures[key]
-    points = points_of(plan, results, paper, key, outcomes)
+    points = points_of(*subject)
     if points.nothing:
-        return card(title, why_not_drawn(figure, outcomes)), points.together()
+        return subject.card(), points.together()
     from retrace.report.curves import draw  # seaborn is slow to import, and cards do without
 
-    said = list(captions(plan, figure, outcomes))
-    return draw(figure, title, said, points, outcomes), points.together()
+    drawing = draw(subject.figure, subject.title, subject.said(), points, subject.outcomes)
+    return drawing, points.together()
 
 
-def _maps(
-    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
-) -> tuple[Drawing, pd.DataFrame]:
-    """Return maps over frames, or a card that says why there are none, and the numbers in them."""
-    figure = plan.papers[paper].figures[key]
-    shown = maps.shown_cells(figure, outcomes, results)
+def _maps(subject: Subject) -> tuple[Drawing, pd.DataFrame]:
+    """Return maps over frames or matrices over time, or a card that says why not, and the numbers in them."""
+    shown = maps.shown_cells(subject.figure, subject.outcomes, subject.results)
     if not shown:
-        return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=maps.COLUMNS)
-    said = [*captions(plan, figure, outcomes), maps.rule(plan, shown)]
-    return maps.draw(title, said, shown), maps.points(shown)
+        return subject.card(), pd.DataFrame(columns=maps.COLUMNS)
+    if subject.figure.draw == "matrices":
+        drawing = matrices.draw(subject.figure, subject.title, subject.said(), shown)
+    else:
+        drawing = maps.draw(subject.title, [*subject.said(), maps.rule(subject.plan, shown)], shown)
+    return drawing, maps.points(shown)
 
 
-def _matrices(
-    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
-) -> tuple[Drawing, pd.DataFrame]:
-    """Return matrices over time, or a card that says why there are none, and the numbers in them."""
-    figure = plan.papers[paper].figures[key]
-    shown = maps.shown_cells(figure, outcomes, results)
-    if not shown:
-        return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=maps.COLUMNS)
-    return matrices.draw(figure, title, list(captions(plan, figure, outcomes)), shown), maps.points(shown)
-
-
-def _order(
-    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
-) -> tuple[Drawing, pd.DataFrame]:
+def _order(subject: Subject) -> tuple[Drawing, pd.DataFrame]:
     """Return what order is worth to each model, or a card that says why it is not known, and the numbers."""
-    figure, points = plan.papers[paper].figures[key], order.points(outcomes)
+    points = order.points(subject.outcomes)
     if points.empty:
-        return card(title, why_not_drawn(figure, outcomes)), points
-    return order.draw(figure, title, list(captions(plan, figure, outcomes)), outcomes), points
+        return subject.card(), points
+    return order.draw(subject.figure, subject.title, subject.said(), subject.outcomes), points
 
 
-def _paths(
-    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
-) -> tuple[Drawing, pd.DataFrame]:
+def _paths(subject: Subject) -> tuple[Drawing, pd.DataFrame]:
     """Return the paths of digits over frames, or a card that says why there are none, and where they lead."""
-    figure = plan.papers[paper].figures[key]
-    ((cell, found),) = outcomes
+    ((cell, found),) = subject.outcomes
     if found.state != "measured":
-        return card(title, why_not_drawn(figure, outcomes)), pd.DataFrame(columns=paths.COLUMNS)
+        return subject.card(), pd.DataFrame(columns=paths.COLUMNS)
     assert isinstance(cell.definition, PathsCell) and cell.walks is not None
-    walks = results.walks(cell.walks, cell.definition.videos)
+    walks = subject.results.walks(cell.walks, cell.definition.videos)
     assert walks is not None
-    return paths.draw(title, [*captions(plan, figure, outcomes), paths.RULE], walks), paths.points(walks)
+    return paths.draw(subject.title, [*subject.said(), paths.RULE], walks), paths.points(walks)
 
 
-def _ranking(
-    plan: Plan, results: Results, paper: str, key: str, title: str, outcomes: list[tuple[Cell, Outcome]]
-) -> tuple[Drawing, pd.DataFrame]:
+def _ranking(subject: Subject) -> tuple[Drawing, pd.DataFrame]:
     """Return a curve over methods for every dataset, or a card that says why not, and its numbers."""
-    figure, points = plan.papers[paper].figures[key], ranking.points(outcomes)
+    points = ranking.points(subject.outcomes)
     if points.empty:
-        return card(title, why_not_drawn(figure, outcomes)), points
-    return ranking.draw(figure, title, list(captions(plan, figure, outcomes)), points), points
+        return subject.card(), points
+    return ranking.draw(subject.figure, subject.title, subject.said(), points), points
+
+
+_DRAWERS = {"maps": _maps, "matrices": _maps, "order": _order, "paths": _paths, "ranking": _ranking}
 
 
 def figure_outcomes(plan: Plan, results: Results, paper: str, key: str) -> list[tuple[Cell, Outcome]]:
