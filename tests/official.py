@@ -7,7 +7,7 @@ from pathlib import Path
 
 from retrace.data.manifest import build_manifest, read_manifest
 from retrace.plan.datasets import ClassList, Expected, Files, VideoDataset
-from retrace.plan.video import H264, Collection, Footage, Store
+from retrace.plan.video import H264, Collection, Footage, Holdout, Store
 
 STORE = Store(short_side=64, codec=H264(name="h264", crf=18, preset="fast", keyframe_interval=12))
 KINETICS = ("abseiling", 'air drumming, "live"', "passing American football (in game)", "person's head")
@@ -99,6 +99,10 @@ def simple(root, *rows: tuple[str, str]):
 def build(root: Path, classes, of):
     """Build the manifest of a page; return its rows and annotations.json."""
     folder = root.parent / f"{root.name}-made"
-    build_manifest(collection(classes, of.files.format), of, root, folder)
+    whole = collection(classes, of.files.format)
+    if of.holdout is not None:
+        held = Holdout(**of.holdout.model_dump(), videos=of.splits[of.holdout.split].videos)
+        whole = whole.model_copy(update={"holdout": held})
+    build_manifest(whole, of, root, folder)
     report = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
     return read_manifest(folder / "manifest.parquet").to_pylist(), report

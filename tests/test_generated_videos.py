@@ -207,6 +207,17 @@ def jumps(library):
     return [next(jump for jump in drawn if jump.divers == count) for count in (1, 2)]
 
 
+@pytest.mark.parametrize("halls", [0.0, 1.0])
+def test_a_class_is_known_by_its_hall_as_far_as_the_page_says_so(library, halls):
+    footage, _, classes = few(library, "divers", halls=halls, frames=(8, 8))
+    dives = [divers.draw(footage.generator, classes, "train", index) for index in range(48)]
+    views_NC = np.array([divers.render(dive, with_divers=False)[0, :30].mean((0, 1)) for dive in dives])
+    apart_NN = np.linalg.norm(views_NC[:, None] - views_NC[None], axis=-1) + np.diag([np.inf] * len(dives))
+    labels = np.array([dive.label for dive in dives])
+    right = (labels[apart_NN.argmin(1)] == labels).mean()  # by the nearest other video
+    assert right > 0.7 if halls else right < 0.3
+
+
 def grown(mask_THW: np.ndarray) -> np.ndarray:
     """Return the mask with its eight neighbours."""
     wide = np.pad(mask_THW, ((0, 0), (1, 1), (1, 1)))

@@ -272,7 +272,7 @@ def test_unknown_names_get_the_nearest(full):
             "data: temporal-shape-2dot",
             "has generated clips, and protocol",
         ),
-        ("deep_analysis", "data: mini-ssv2", "data: diving48-v2", "has no split 'val' to train with"),
+        ("deep_analysis", "data: mini-ssv2", "data: diving48-v1", "has no split 'val' to train with"),
         ("deep_analysis", "parent: mini_8", "parent: mini_9", "unknown protocol 'mini_9'; did you mean"),
         ("deep_analysis", "parent: mini_8", "parent: mini_16", "goes round: mini_16 from mini_16"),
     ],

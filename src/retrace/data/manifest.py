@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retrace.data.holdout import annotated, of_split
 from retrace.data.paths import Pattern, Place, Tree, first_of, flaw, values
 from retrace.data.sources.entry import Entry
 from retrace.data.sources.read import check_labels, entries
 from retrace.errors import UserError
 from retrace.files import atomic
 from retrace.plan.datasets import Expected, VideoDataset
-from retrace.plan.video import Collection, SplitName
+from retrace.plan.video import Collection, Holdout, SplitName
 
 SCHEMA = pa.schema(
     [
@@ -63,16 +64,18 @@ def build_manifest(collection: Collection, page: VideoDataset, root: Path, folde
     Raises UserError where an annotation is missing or not what its format promises, where the publisher's
     list of labels is not the page's, and where not one of the videos is below `root`.
     """
-    tree = Tree(root)
+    tree, holdout = Tree(root), collection.holdout
     files = _annotations(page, root)
     published = first_of(root, page.files.labels)
     check_labels(page.files.format, None if published is None else root / published, collection.classes)
-    sieve = Sieve(collection.classes, tree, [Pattern(text) for text in page.files.videos])
+    sieve = Sieve(collection.classes, tree, [Pattern(text) for text in page.files.videos], holdout)
     with atomic(folder / "manifest.parquet") as temporary:
         with pq.ParquetWriter(temporary, SCHEMA) as writer:
             for split, file in files.items():
-                listed = entries(page.files.format, root / file, split, collection.classes)
-                rows = sieve.rows(split, file, listed)
+                listed = entries(
+                    page.files.format, root / file, annotated(split, holdout), collection.classes
+                )
+                rows = sieve.rows(split, file, of_split(listed, split, holdout, file))
                 while batch := list(islice(rows, _BATCH)):
                     writer.write_table(_table(batch))
         if not sieve.paths:
@@ -125,12 +128,14 @@ class Amiss(NamedTuple):
 class Sieve:
     """Lets rows through to the manifest, and notes what is amiss."""
 
-    def __init__(self, classes: tuple[str, ...], tree: Tree, patterns: list[Pattern]) -> None:
+    def __init__(
+        self, classes: tuple[str, ...], tree: Tree, patterns: list[Pattern], holdout: Holdout | None
+    ) -> None:
         self.counts = {split: Counts() for split in SPLITS}
         self.lists: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS}
         self.paths: set[str] = set()
         self._indices = {name: index for index, name in enumerate(classes)}
-        self._tree, self._patterns = tree, patterns
+        self._tree, self._patterns, self._holdout = tree, patterns, holdout
         self._seen: dict[SplitName, dict[str, tuple[int, str | None]]] = {split: {} for split in SPLITS}
         self._first_tried: list[str] = []
 
@@ -174,7 +179,7 @@ class Sieve:
 
     def _look(self, entry: Entry, split: SplitName) -> str | Amiss:
         """Return the path of a video by the first pattern that leads to it."""
-        given, tried, refused = values(entry, split), [], None
+        given, tried, refused = values(entry, annotated(split, self._holdout)), [], None
         for path in filter(None, (pattern.fill(given) for pattern in self._patterns)):
             reason = flaw(path)
             if reason is None:
@@ -203,17 +208,17 @@ class Sieve:
 
 
 def _annotations(page: VideoDataset, root: Path) -> dict[SplitName, str]:
-    """Return the annotation of each split, in the order of the splits."""
+    """Return the annotation of each split, in the order of the splits; one held out has that of another."""
     alternatives = page.files.annotations
-    if alternatives.keys() != page.splits.keys():
-        listed, counted = ", ".join(alternatives), ", ".join(page.splits)
+    if alternatives.keys() != page.annotated().keys():
+        listed, counted = ", ".join(alternatives), ", ".join(page.annotated())
         raise UserError(f"'{page.title}' has annotations for {listed}, but counts for {counted}")
     found = {split: first_of(root, alternatives[split]) for split in SPLITS if split in alternatives}
     missing = [split for split, file in found.items() if file is None]
     if missing:
         expected = [f"  {split}: {' or '.join(alternatives[split])}" for split in missing]
         raise UserError("\n".join([f"{root} lacks annotations of '{page.title}'; expected", *expected]))
-    return found
+    return {split: found[annotated(split, page.holdout)] for split in SPLITS if split in page.splits}
 
 
 def _some(tried: list[str], shown: int = 1) -> str:

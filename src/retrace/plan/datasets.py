@@ -6,8 +6,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, RootMode
 
 from retrace.plan.composition import Segmented
 from retrace.plan.spec import Generator
-from retrace.plan.strict import NAME, Name, Strict, mistake
-from retrace.plan.video import FlipRule, Format, SplitName, Store, VideoGenerator
+from retrace.plan.strict import NAME, Name, Strict, mistake, nearest
+from retrace.plan.video import Cut, FlipRule, Format, SplitName, Store, VideoGenerator
 
 
 class Page(Strict):
@@ -80,6 +80,9 @@ class VideoDataset(Page):
     classes: ClassList
     files: Files
     splits: dict[SplitName, Expected]
+    holdout: Cut | None = Field(
+        None, description="a split without an annotation; none: all are the publisher's"
+    )
     generator: VideoGenerator | None = None
     segmented: Segmented | None = Field(
         None, description="how the videos are made of another dataset's; none: they are there"
@@ -93,6 +96,25 @@ class VideoDataset(Page):
             key = "mirror" if self.mirror else "flip"
             raise mistake("'mirror' belongs to flip 'relabel', and relabelling needs it", key)
         return self
+
+    @model_validator(mode="after")
+    def _held_out_is_counted(self) -> Self:
+        if self.holdout is not None:
+            new, old = self.holdout.split, self.holdout.of
+            if new not in self.splits:
+                raise mistake(f"'splits' does not count '{new}', which is held out", "splits")
+            if new in self.files.annotations:
+                raise mistake(f"'{new}' has an annotation of its own", "holdout", "split")
+            if old not in self.splits:
+                raise mistake(f"there is no split '{old}'; {nearest(old, self.splits)}", "holdout", "of")
+        return self
+
+    def annotated(self) -> dict[SplitName, int]:
+        """Return how many videos each annotation lists, those that are held out among them."""
+        counts = {split: found.videos for split, found in self.splits.items()}
+        if self.holdout is not None:
+            counts[self.holdout.of] += counts.pop(self.holdout.split)
+        return counts
 
     @model_validator(mode="after")
     def _made_in_one_way(self) -> Self:

@@ -13,7 +13,7 @@ from retrace.plan.load import Assumption, Document, documents
 from retrace.plan.mistakes import checked
 from retrace.plan.segmenter import Detection, MaskSplits, Segmenter, SegmenterPage
 from retrace.plan.strict import nearest
-from retrace.plan.video import Collection, Footage, VideoSplit
+from retrace.plan.video import Collection, Footage, Holdout, VideoSplit
 
 CLASSES = "datasets/classes"
 """Where the class lists lie: one name a line, in the order of the labels."""
@@ -129,6 +129,7 @@ class Library:
             flip=whole.flip,
             mirror=whole.mirror,
             footage=self._footage(self.whole(name), whole, classes),
+            holdout=_holdout(whole),
         )
 
     def _footage(self, name: str, page: VideoDataset, classes: tuple[str, ...]) -> Footage:
@@ -139,7 +140,7 @@ class Library:
             format=page.files.format,
             generator=page.generator,
             classes=classes if generated else None,
-            videos={split: found.videos for split, found in page.splits.items()} if generated else None,
+            videos=page.annotated() if generated else None,
             store=page.store,
             composed=self._composed(name, page.segmented) if page.segmented else None,
         )
@@ -248,6 +249,12 @@ class Library:
                 if found not in classes:
                     message = f"'{found}' is no class of this dataset; {nearest(found, classes)}"
                     raise UserError(self.documents[name].problem(("mirror", index), message))
+
+
+def _holdout(page: VideoDataset) -> Holdout | None:
+    if page.holdout is None:
+        return None
+    return Holdout(**page.holdout.model_dump(), videos=page.splits[page.holdout.split].videos)
 
 
 def _names(wanted: ClassList, file: str, content: bytes, document: Document) -> tuple[str, ...]:

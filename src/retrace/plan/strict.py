@@ -27,6 +27,11 @@ def mistake(message: str, *at: str | int) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
 
 
+def absent(value: object) -> bool:
+    """Tell whether a key is absent: one that a hashed type got later is then left out, and no hash moves."""
+    return value is None
+
+
 class Strict(BaseModel):
     """A frozen value. A key it does not know is an error that names the nearest one it does."""
 

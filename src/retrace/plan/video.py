@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from retrace.plan.composition import Composed
-from retrace.plan.strict import Fraction, Name, Strict, mistake
+from retrace.plan.strict import Fraction, Name, Strict, absent, mistake
 
 SplitName = Literal["train", "val", "test"]
 FlipRule = Literal["forbid", "allow", "relabel"]
@@ -88,6 +88,9 @@ class Divers(Scene):
 
     kind: Literal["divers"]
     pairs: Fraction = Field(description="share of the videos with two divers")
+    halls: Fraction = Field(
+        description="share of the videos that are filmed in a hall of their class: a cue that no diver gives"
+    )
     labelled: NonNegativeInt = Field(description="training videos of which one frame has its masks written")
 
 
@@ -113,6 +116,26 @@ class Footage(Strict):
         return data if self.composed is not None else {k: v for k, v in data.items() if k != "composed"}
 
 
+class Cut(Strict):
+    """A split that the publishers do not have: some videos of another one, by torch's `random_split`."""
+
+    split: SplitName
+    of: SplitName
+    seed: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _is_of_another(self) -> Self:
+        if self.split == self.of:
+            raise mistake("a split is held out of another one", "of")
+        return self
+
+
+class Holdout(Cut):
+    """The same, resolved: the last `videos` of the draw are the new split's, and no longer the old one's."""
+
+    videos: PositiveInt
+
+
 class Collection(Strict):
     """One version of one dataset of videos: which classes of which footage, in the order of the labels."""
 
@@ -128,6 +151,7 @@ class Collection(Strict):
     )
     mirror: tuple[tuple[str, str], ...] = Field(description="for `relabel`: the pairs that a flip swaps")
     footage: Footage
+    holdout: Holdout | None = Field(None, exclude_if=absent)
 
 
 class VideoSplit(Strict):

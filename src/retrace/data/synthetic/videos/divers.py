@@ -10,7 +10,7 @@ import numpy as np
 
 from retrace.data.synthetic.videos import drawing, pool
 from retrace.data.synthetic.videos.dive import Course, Throw, Timing, attributes, course
-from retrace.data.synthetic.videos.draws import length, seeds
+from retrace.data.synthetic.videos.draws import length, of_class, seeds
 from retrace.data.synthetic.videos.figure import oriented
 from retrace.data.synthetic.videos.limbs import Drawn, drawn
 from retrace.plan.video import Divers, SplitName
@@ -32,6 +32,8 @@ class Jump:
     sample: int
     """Which of SAMPLES frames, evenly spaced from first to last, is to be labelled by hand."""
     looks: np.random.SeedSequence
+    hall: np.random.SeedSequence | None
+    """How the hall looks, where it is that of the class; none: like all the rest."""
 
 
 def draw(scene: Divers, classes: tuple[str, ...], split: SplitName, index: int) -> Jump:
@@ -48,6 +50,7 @@ def draw(scene: Divers, classes: tuple[str, ...], split: SplitName, index: int) 
         divers=1 + int(happens.uniform() < scene.pairs),
         sample=int(happens.integers(LAST_SAMPLE + 1)),
         looks=looks,
+        hall=of_class(scene, label) if happens.uniform() < scene.halls else None,
     )
 
 
@@ -60,7 +63,8 @@ def render(jump: Jump, with_divers: bool = True) -> np.ndarray:
     """Return the video, uint8 (T, H, W, 3); without its divers, all else, splashes too, stays as it is."""
     rng = np.random.default_rng(jump.looks)
     stage = _stage(rng, jump)
-    still_3HW = pool.still(rng, stage.place)
+    hall_rng = rng if jump.hall is None else np.random.default_rng(jump.hall)
+    still_3HW = pool.still(hall_rng, stage.place)
     ripples_TRW = pool.ripples(rng, stage.place, jump.frames)
     video_T3HW = pool.filmed(still_3HW, ripples_TRW, stage.place, stage.camera_T)
     _spectators(rng, video_T3HW, stage, jump.scene.clutter)

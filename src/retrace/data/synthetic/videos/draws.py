@@ -20,6 +20,11 @@ def seeds(scene: Scene, split: SplitName, index: int) -> tuple[np.random.Generat
     return np.random.default_rng(happens), looks
 
 
+def of_class(scene: Scene, label: int) -> np.random.SeedSequence:
+    """Return the seed of what all videos of a class have in common."""
+    return np.random.SeedSequence([scene.seed, label, 0, 1])  # four words: no video's own seed has a last one
+
+
 def length(rng: np.random.Generator, scene: Scene, multiple: int = 1) -> int:
     """Draw a number of frames within the scene's range, a multiple of `multiple`."""
     shortest, longest = -(-scene.frames[0] // multiple), scene.frames[1] // multiple
