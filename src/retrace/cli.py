@@ -52,8 +52,16 @@ def _parser() -> argparse.ArgumentParser:
         _max_missing,
     )
     verb("audit", do.audit, "count what is stored against what was promised", _dataset, _max_missing)
-    verb("train", do.train, "train one run, or go on where it stopped", _spec("spec.json"), _scale, _minutes)
-    verb("score", do.score, "ask a trained run one view", _spec("view.json"), _scale)
+    verb(
+        "train",
+        do.train,
+        "train one run, or go on where it stopped",
+        _spec("spec.json"),
+        _scale,
+        _minutes,
+        _spread,
+    )
+    verb("score", do.score, "ask a trained run one view", _spec("view.json"), _scale, _spread)
     verb("maps", do.maps, "show a trained run some videos, for a figure of maps", _spec("maps.json"), _scale)
     verb(
         "import-weights",
@@ -74,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("list", do.list_, "list runs, or with a table or figure named, its cells", _scale, _optional_item)
     verb("why", do.why, "tell where one number comes from", _item, _words, _scale)
     verb("budget", do.budget, "tell GPU-hours, jobs and disk before they are spent", _items, _tflops, _scale)
+    verb("submissions", do.submissions, "count the jobs a SLURM cluster would be given", _targets, _scale)
     verb("status", do.status, "tell what is done, runs, failed and waits", _scale)
     verb(
         "doctor",
@@ -161,6 +170,13 @@ def _minutes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="save and stop (exit code 75) before this time is up")
 
 
+def _spread(parser: argparse.ArgumentParser) -> None:
+    help_ = "GPUs on each machine to spread the work over, with torchrun if there are several (default: 1)"
+    parser.add_argument("--gpus", type=int, default=1, metavar="N", help=help_)
+    help_ = "machines of this SLURM job to spread it over, with srun (default: 1)"
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help=help_)
+
+
 def _videos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=int, required=True, help="how many, from the first one")
 
@@ -180,6 +196,11 @@ def _optional_item(parser: argparse.ArgumentParser) -> None:
 def _items(parser: argparse.ArgumentParser) -> None:
     help_ = "tables, figures or papers, e.g. rac_figure_2, rac/figure-2 or rac (default: all)"
     parser.add_argument("items", nargs="*", metavar="ITEM", help=help_)
+
+
+def _targets(parser: argparse.ArgumentParser) -> None:
+    help_ = "targets of Snakemake, e.g. rac_figure_2 (default: all)"
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=help_)
 
 
 def _tflops(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,15 @@ def _written(options: argparse.Namespace) -> Path:
     return options.spec
 
 
+def _spread(options: argparse.Namespace) -> Path:
+    """Return the spec's path, in each process that the work is spread over. Called before heavy imports."""
+    from retrace.launch import spread
+
+    spec = _written(options)
+    spread(options.gpus, options.nodes)
+    return spec
+
+
 def specs(options: argparse.Namespace) -> None:
     from retrace.plan.specs import write
 
@@ -86,21 +95,23 @@ def _preparation(options: argparse.Namespace):  # as above
 
 
 def train(options: argparse.Namespace) -> None:
+    spec = _spread(options)
     from retrace.plan.specs import read_run, weights_of
     from retrace.train.loop import train
 
-    run, folder = read_run(_written(options)), options.spec.parent
+    run, folder = read_run(spec), spec.parent
     train(run, folder, minutes=options.minutes, parent=weights_of(run.parent, folder.parents[1]))
 
 
 def score(options: argparse.Namespace) -> None:
+    spec = _spread(options)
     from retrace.evaluate.score import score
     from retrace.plan.layout import IMPORTED
     from retrace.plan.specs import read_run, read_view
 
-    folder = _written(options).parents[2]
+    folder = spec.parents[2]
     of_run = folder.parent if folder.name == Path(IMPORTED).name else folder
-    score(read_run(of_run / "spec.json"), folder, read_view(options.spec), options.spec.parent)
+    score(read_run(of_run / "spec.json"), folder, read_view(spec), spec.parent)
 
 
 def import_weights(options: argparse.Namespace) -> None:
@@ -193,6 +204,13 @@ def budget(options: argparse.Namespace) -> None:
     from retrace.report.bill import bill
 
     print(bill(_plan(options), options.items, options.tflops))
+
+
+def submissions(options: argparse.Namespace) -> None:
+    from retrace.plan.config import load
+    from retrace.submissions import submissions
+
+    print(submissions(options.targets, options.scale or load(ROOT).scale))
 
 
 def status(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 import json
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -17,11 +18,17 @@ ROOT = Path()
 try:
     CONFIG = settings.check(config, read(ROOT / settings.FILE, ROOT))
     PLAN = Plan(ROOT, CONFIG.scale)
-    PLAN.check()
     LIBRARY = PLAN.library
-    LIBRARY.check()
+    if workflow.is_main_process:
+        PLAN.check()
+        LIBRARY.check()
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# SLURM can warn a job of its time limit by SIGUSR1. That is for the step: the Snakemake which it runs under would
+# end, and take it along before it has saved.
+if not workflow.is_main_process:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 # Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')

@@ -14,12 +14,14 @@ rule score:
         "../../envs/retrace.yaml"
     resources:
         gpu=1,
+        nodes=1,
         mem_mb=8000,
         runtime=120,
     params:
         spec=f"{layout.VIEW}/view.json",
     shell:
-        f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
+        f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale}"
+        " --gpus {resources.gpu} --nodes {resources.nodes} > {log} 2>&1"
 
 
 rule maps:
@@ -61,12 +63,14 @@ rule score_imported:
         "../../envs/retrace.yaml"
     resources:
         gpu=1,
+        nodes=1,
         mem_mb=8000,
         runtime=120,
     params:
         spec=f"{layout.IMPORTED_VIEW}/view.json",
     shell:
-        f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale} > {{log}} 2>&1"
+        f"python -m retrace score --spec {{params.spec}} --scale {PLAN.scale}"
+        " --gpus {resources.gpu} --nodes {resources.nodes} > {log} 2>&1"
 
 
 rule speed:
@@ -97,6 +101,8 @@ rule cost:
         "results/logs/cost/{paper}.log",
     benchmark:
         "results/logs/cost/{paper}.tsv"
+    group:
+        "costs-{paper}"
     conda:
         "../../envs/retrace.yaml"
     params:

@@ -67,6 +67,12 @@ def item_inputs(paper, key):
     ]
 
 
+def quick(paper, key):
+    """The group of a table or figure that needs nothing made but counted costs, or of none."""
+    made = set(item_inputs(paper, key)) - {*on_record(paper), layout.COSTS.format(paper=paper)}
+    return None if made else f"costs-{paper}"
+
+
 def paths_of(cells):
     """The paths that figures show. Ancient: the folder's name holds the hash of the split."""
     shown = [layout.paths_file(cell.walks, cell.definition.videos) for cell in cells if cell.walks]
@@ -129,6 +135,10 @@ def audits(names):
     """The audit of each dataset of videos, with all that stands beside it."""
     folders = [layout.collection_folder(LIBRARY.collection(name)) for name in names]
     return [f"{folder}/{name}" for folder in folders for name in layout.COLLECTION_FILES]
+
+
+def all_audits(wildcards):
+    return audits(PLAN.collections)
 
 
 def originals(wildcards):

@@ -15,6 +15,8 @@ rule table:
         "results/logs/table/{scale}/{paper}/{table}.log",
     benchmark:
         "results/logs/table/{scale}/{paper}/{table}.tsv"
+    group:
+        lambda wildcards: quick(wildcards.paper, wildcards.table)
     conda:
         "../../envs/retrace.yaml"
     params:
@@ -40,6 +42,8 @@ rule figure:
         "results/logs/figure/{scale}/{paper}/{figure}.log",
     benchmark:
         "results/logs/figure/{scale}/{paper}/{figure}.tsv"
+    group:
+        lambda wildcards: quick(wildcards.paper, wildcards.figure)
     conda:
         "../../envs/retrace.yaml"
     params:
@@ -61,7 +65,7 @@ rule claims:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=fingerprint.of_claims(PLAN),
+        content=lambda wildcards: fingerprint.of_claims(PLAN),
     shell:
         "python -m retrace claims --scale {wildcards.scale} > {log} 2>&1"
 
@@ -78,7 +82,7 @@ rule ledger:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=fingerprint.of_ledger(PLAN),
+        content=lambda wildcards: fingerprint.of_ledger(PLAN),
     shell:
         "python -m retrace ledger --scale {wildcards.scale} > {log} 2>&1"
 
@@ -91,7 +95,7 @@ rule page:
         layout.CLAIMS,
         f"{layout.LEDGER}.md",
         contact_sheets,
-        audits(PLAN.collections),
+        all_audits,
     output:
         layout.INDEX,
     log:
@@ -101,6 +105,6 @@ rule page:
     conda:
         "../../envs/retrace.yaml"
     params:
-        content=fingerprint.of_page(PLAN),
+        content=lambda wildcards: fingerprint.of_page(PLAN),
     shell:
         "python -m retrace page --scale {wildcards.scale} > {log} 2>&1"

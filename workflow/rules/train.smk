@@ -15,10 +15,12 @@ rule train:
         "../../envs/retrace.yaml"
     resources:
         gpu=1,
+        nodes=1,
         mem_mb=8000,
         runtime=1440,
     params:
         spec=f"{layout.RUN}/spec.json",
+    # exec: a signal to this job has to reach the training, and a shell around it would die first.
     shell:
-        f"python -m retrace train --spec {{params.spec}} --scale {PLAN.scale}"
-        " --minutes {resources.runtime} >> {log} 2>&1"
+        f"exec python -m retrace train --spec {{params.spec}} --scale {PLAN.scale}"
+        " --gpus {resources.gpu} --nodes {resources.nodes} --minutes {resources.runtime} >> {log} 2>&1"
