@@ -238,12 +238,14 @@ def test_killed_three_times_it_ends_with_the_same_bytes(done, tmp_path):
     dice = random.Random(2023)
     for moment, longest in (
         ("results/data/*/*/clips.npy", 1.0),
-        ("results/runs/*/*/checkpoint/latest.pt", 0.1),
+        ("results/runs/*/*/log.jsonl", 0.1),
         ("results/runs/*/*/views/*/scores.parquet", 1.0),
     ):
         kill(root, moment, dice.uniform(0, longest))
-        if "checkpoint" in moment:
-            assert any(root.glob(moment)), "training was over before the kill"
+        if "log.jsonl" in moment:
+            assert not any(root.glob("results/runs/*/*/weights.safetensors")), (
+                "training was over before the kill"
+            )
         locked = program(root, "retrace", "unlock")
         assert locked.returncode == 0, locked.stdout
     reproduce(root)
