@@ -40,6 +40,16 @@ def test_what_the_scale_makes_smaller_is_listed(tmp_path):
     assert ledger.shrinks(small_plan(tmp_path, "paper")) == []
 
 
+def test_every_key_with_which_a_scale_changes_a_paper_has_its_line():
+    plan = Plan(REPOSITORY, "demo")
+    listed = ledger.shrinks(plan)
+    for paper, shrink in plan.overlay.papers.items():
+        told = " ".join(f"{what} {here}" for name, what, _, here in listed if name == paper)
+        for change in (shrink.model, shrink.speed, *shrink.families.values()):
+            assert all(key in told for key in change)
+    assert {what for name, what, _, _ in listed if name == "all"} == set(plan.overlay.stand_ins)
+
+
 def test_every_assumption_behind_a_cell_of_the_papers_is_listed(tmp_path):
     plan = Plan(REPOSITORY, "demo")
     behind = {(a.file, a.key) for cell in plan.all_cells() for a in plan.assumptions(cell)}

@@ -46,13 +46,19 @@ def entries(plan: Plan) -> list[Entry]:
 def shrinks(plan: Plan) -> list[tuple[str, str, str, str]]:
     """Return what the scale makes smaller: paper, what, the paper's size and the size here."""
     found = [(c.paper, c.where, rests_on.plain(c.full), rests_on.plain(c.here)) for c in plan.changes()]
+    stand_ins = plan.overlay.stand_ins.items()
     for paper, shrink in plan.overlay.papers.items():
         if shrink.seeds is not None:
             found.append((paper, "seeds of every protocol", "all", f"the first {shrink.seeds}"))
         if shrink.only is not None:
             only = " or ".join(rests_on.plain(pattern) for pattern in shrink.only)
             found.append((paper, "trained cells", "all", f"only {only}"))
-    return found
+        models = {"every trained model": shrink.model, "every cell of speed or memory": shrink.speed}
+        models |= {f"trained models of {family}": change for family, change in shrink.families.items()}
+        found += [(paper, of, "as its cell says", rests_on.plain(new)) for of, new in models.items() if new]
+    return found + [
+        ("all", real, "the publisher's videos", f"{generated}, generated") for real, generated in stand_ins
+    ]
 
 
 def render(plan: Plan) -> None:
