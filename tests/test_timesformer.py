@@ -56,8 +56,8 @@ def test_trains_like_the_authors_code():
 def written_out(attention: Attention, x_SD: Tensor, angles_LN: Tensor, groups: list[list[int]]) -> Tensor:
     """Attention of one clip, head by head and group by group; a group lists its tokens in order."""
     q, k, v = attention.qkv(x_SD).chunk(3, -1)
-    width = x_SD.shape[1] // attention.heads
-    out = torch.empty_like(x_SD)
+    width = q.shape[1] // attention.heads
+    out = torch.empty_like(q)
     for head in range(attention.heads):
         part = slice(head * width, (head + 1) * width)
         qh, kh, vh = q[:, part], k[:, part], v[:, part]
@@ -71,12 +71,13 @@ def written_out(attention: Attention, x_SD: Tensor, angles_LN: Tensor, groups: l
     return attention.out(out)
 
 
+@pytest.mark.parametrize("dim", [12, 10])
 @pytest.mark.parametrize("over_time", [True, False], ids=["time", "space"])
-def test_attention_is_the_one_written_out(over_time):
+def test_attention_is_the_one_written_out(over_time, dim):
     torch.manual_seed(0)
     patches, width = GRID * GRID, 6
-    attention = Attention(12, 2, over_time=over_time).double()
-    x_SD = torch.randn(1 + FRAMES * patches, 12, dtype=torch.double)
+    attention = Attention(dim, 2, width, 0.0, over_time=over_time).double()
+    x_SD = torch.randn(1 + FRAMES * patches, dim, dtype=torch.double)
     token = torch.arange(1, len(x_SD)).view(FRAMES, patches)
     groups = token.T.tolist() if over_time else token.tolist()
     angles = time_angles(FRAMES, width) if over_time else space_angles(GRID, GRID, width)

@@ -21,23 +21,33 @@ def build(model: kinds.Model, *, classes: int, channels: int, frames: int, side:
     Builds on the current default device, so the meta device gives a model without memory.
     Raises UserError if the clips do not suit the model.
     """
+    clip = {"classes": classes, "channels": channels, "frames": frames, "side": side}
     match model:
         case kinds.Cnn3d():
-            return Cnn3d(
-                model.hidden, model.layers, classes=classes, channels=channels, frames=frames, side=side
-            )
+            layers = range(1, model.layers + 1)
+            hidden, kernels = [model.hidden] * len(layers), [3] * len(layers)
+            return Cnn3d(hidden, kernels, layers, pool_padding=0, **clip)
+        case kinds.LayeredCnn3d():
+            return Cnn3d(model.hidden, model.kernels, model.pools, pool_padding=model.pool_padding, **clip)
         case kinds.ConvLstm():
-            return ConvLstm(model.hidden, model.layers, classes=classes, channels=channels, side=side)
+            hidden, kernels = [model.hidden] * model.layers, [3] * model.layers
+            return ConvLstm(hidden, kernels, stride=1, reads_all=False, **clip)
+        case kinds.LayeredConvLstm():
+            return ConvLstm(model.hidden, model.kernels, stride=model.stride, reads_all=True, **clip)
         case kinds.TimeSformer():
+            width = model.heads * model.hidden
+            return TimeSformer(width, model.heads, model.hidden, model.layers, model.patch, **clip)
+        case kinds.TimeSformerVariant():
             return TimeSformer(
-                model.hidden,
+                model.width,
                 model.heads,
+                model.head_width,
                 model.layers,
                 model.patch,
-                classes=classes,
-                channels=channels,
-                frames=frames,
-                side=side,
+                attention_dropout=model.attention_dropout,
+                ff_dropout=model.ff_dropout,
+                extra_linear=model.extra_linear,
+                **clip,
             )
         case kinds.TimeSformerVit():
             return TimeSformerVit(model, classes=classes, channels=channels, frames=frames, side=side)

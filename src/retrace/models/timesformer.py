@@ -3,8 +3,8 @@
 Bertasius et al., "Is Space-Time Attention All You Need for Video Understanding?", 2021, section 3, with
 the rotary positions and the gated feed-forward of timesformer-pytorch, which the paper's parameter
 counts imply. What Bertasius et al. train is in `retrace.models.timesformer_vit`, which says why the two
-stand apart. Shapes: T frames of P patches; S = 1 + T P tokens, cls first, then frame by frame; D = A N
-for A heads of width N.
+stand apart. Shapes: T frames of P patches; S = 1 + T P tokens of width D, cls first, then frame by frame;
+A heads of width N. The paper has D = A N throughout.
 """
 
 import torch
@@ -22,11 +22,12 @@ class Attention(nn.Module):
     cls. Rotary positions hold within groups only: cls has none and, as a query, sees none.
     """
 
-    def __init__(self, dim: int, heads: int, *, over_time: bool) -> None:
+    def __init__(self, dim: int, heads: int, head_width: int, dropout: float, *, over_time: bool) -> None:
         super().__init__()
         self.heads, self.over_time = heads, over_time
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * heads * head_width, bias=False)
+        self.out = nn.Linear(heads * head_width, dim)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BSD: Tensor, frames: int, cos_LN: Tensor, sin_LN: Tensor) -> Tensor:
         """Map (B, S, D) to (B, S, D). A group has L members: T over time, P over space."""
@@ -41,7 +42,7 @@ class Attention(nn.Module):
         ).unflatten(1, (self.heads, -1))
         if self.over_time:
             patches = patches.transpose(2, 3)
-        return self.out(torch.cat([cls, patches.flatten(2, 3)], 2).transpose(1, 2).flatten(2))
+        return self.dropout(self.out(torch.cat([cls, patches.flatten(2, 3)], 2).transpose(1, 2).flatten(2)))
 
     def _grouped(self, x_BASN: Tensor, frames: int) -> Tensor:
         """Return the patches as (B, A, groups, L, N)."""
@@ -58,15 +59,16 @@ def _with_cls(x_BASN: Tensor, groups_BAGLN: Tensor) -> Tensor:
 class FeedForward(nn.Module):
     """A hidden layer of 4 D units, each gated by the GELU of another (Shazeer, "GLU Variants", 2020)."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
         self.widen = nn.Linear(dim, 8 * dim)
         self.narrow = nn.Linear(4 * dim, dim)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BSD: Tensor) -> Tensor:
         """Map (B, S, D) to (B, S, D)."""
         value, gate = self.widen(x_BSD).chunk(2, -1)
-        return self.narrow(value * F.gelu(gate))
+        return self.narrow(self.dropout(value * F.gelu(gate)))
 
 
 class PreNorm(nn.Module):
@@ -85,26 +87,35 @@ class PreNorm(nn.Module):
 class Layer(nn.Module):
     """Attention over time, attention over space, feed-forward."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(
+        self, dim: int, heads: int, head_width: int, attention_dropout: float, ff_dropout: float
+    ) -> None:
         super().__init__()
-        self.time = PreNorm(dim, Attention(dim, heads, over_time=True))
-        self.space = PreNorm(dim, Attention(dim, heads, over_time=False))
-        self.feed_forward = PreNorm(dim, FeedForward(dim))
+        attention = dim, heads, head_width, attention_dropout
+        self.time = PreNorm(dim, Attention(*attention, over_time=True))
+        self.space = PreNorm(dim, Attention(*attention, over_time=False))
+        self.feed_forward = PreNorm(dim, FeedForward(dim, ff_dropout))
 
 
 class TimeSformer(nn.Module):
     """Patches, layers of divided attention, and a linear layer on the cls token.
 
-    Raises UserError if `patch` does not divide `side`, or if `hidden` is odd: rotations need pairs.
+    `dim` is the width of a token. The dropouts are of what an attention puts out and of the hidden units of
+    a feed-forward. `extra_linear` adds a linear layer on the predictions.
+    Raises UserError if `patch` does not divide `side`, or if `head_width` is odd: rotations need pairs.
     """
 
     def __init__(
         self,
-        hidden: int,
+        dim: int,
         heads: int,
+        head_width: int,
         layers: int,
         patch: int,
         *,
+        attention_dropout: float = 0.0,
+        ff_dropout: float = 0.0,
+        extra_linear: bool = False,
         classes: int,
         channels: int,
         frames: int,
@@ -113,17 +124,21 @@ class TimeSformer(nn.Module):
         super().__init__()
         if side % patch:
             raise UserError(f"timesformer: side {side} is not a multiple of patch {patch}")
-        if hidden % 2:
-            raise UserError(f"timesformer: hidden is {hidden}; rotary positions need an even width of heads")
-        dim, grid = heads * hidden, side // patch
+        if head_width % 2:
+            raise UserError(f"timesformer: heads are {head_width} wide; rotary positions need an even width")
+        grid = side // patch
         self.patch = patch
         self.cls = nn.Parameter(torch.randn(1, dim))
         self.embed = nn.Linear(patch * patch * channels, dim)
-        self.layers = nn.ModuleList(Layer(dim, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            Layer(dim, heads, head_width, attention_dropout, ff_dropout) for _ in range(layers)
+        )
         self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+        if extra_linear:
+            self.head.append(nn.Linear(classes, classes))
         for name, angles in (
-            ("time", time_angles(frames, hidden)),
-            ("space", space_angles(grid, grid, hidden)),
+            ("time", time_angles(frames, head_width)),
+            ("space", space_angles(grid, grid, head_width)),
         ):
             self.register_buffer(f"{name}_cos", angles.cos().float(), persistent=False)
             self.register_buffer(f"{name}_sin", angles.sin().float(), persistent=False)

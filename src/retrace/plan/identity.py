@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from retrace.plan.attention import Blocks, Own
+from retrace.plan.layered import LayeredCnn3d, LayeredConvLstm, TimeSformerVariant
 from retrace.plan.maps import Maps
 from retrace.plan.model import (
     AttentionCnn,
@@ -47,6 +48,13 @@ def model_label(model: Model) -> str:
             return f"{model.family}-n{model.hidden}"
         case TimeSformer():
             return f"{model.family}{model.heads}-n{model.hidden}"
+        case LayeredCnn3d() | LayeredConvLstm():
+            return f"{model.family}-l{len(model.hidden)}-n{max(model.hidden)}"
+        case TimeSformerVariant():
+            dropped = "-dropout" if model.attention_dropout or model.ff_dropout else ""
+            return f"timesformer{model.heads}-d{model.width}-l{model.layers}{dropped}" + (
+                "-extra" if model.extra_linear else ""
+            )
         case TimeSformerVit():
             return f"{model.family}-{model.attention}-d{model.width}-l{model.layers}-p{model.patch}"
         case VideoCnn():

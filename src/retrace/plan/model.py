@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from retrace.plan.attention import Blocks
+from retrace.plan.layered import LayeredCnn3d, LayeredConvLstm, TimeSformerVariant
 from retrace.plan.strict import Strict, mistake
 
 
@@ -241,6 +242,9 @@ Model = Annotated[
     Cnn3d
     | ConvLstm
     | TimeSformer
+    | LayeredCnn3d
+    | LayeredConvLstm
+    | TimeSformerVariant
     | TimeSformerVit
     | VideoCnn
     | AttentionCnn
