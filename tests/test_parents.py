@@ -3,12 +3,16 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from retrace.errors import UserError
-from retrace.train import loop
+from retrace.train import start
+from retrace.train.gradient import Gradient
+from retrace.train.memory import MicroBatch
+from retrace.train.ranks import Ranks
 from retrace.train.weights import Origin, load_into, load_parent, on_cpu, read_weights, save_weights
 from toy import toy_run
 from video_cnns import small
@@ -59,23 +63,25 @@ def test_a_parent_s_tensor_without_a_place_is_an_error(tmp_path):
 
 
 def test_the_classifier_is_what_depends_on_the_number_of_classes():
-    classifier = loop.classifier(toy_run())
-    weight, bias = (dict(loop.build(toy_run(), 7).named_parameters())[name] for name in classifier)
+    classifier = start.classifier(toy_run())
+    weight, bias = (dict(start.build(toy_run(), 7).named_parameters())[name] for name in classifier)
     assert weight.shape[0] == bias.shape[0] == 7 and weight.ndim == 2
 
 
-def test_a_batch_in_parts_has_the_gradient_of_the_whole():
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(tmp_path):
     """By linearity, where no norm sees its neighbours: in evaluation mode they do not."""
     net = small("resnet18", "tam", frames=4).double()
     torch.manual_seed(1)
     x, labels = torch.rand(6, 4, 3, 32, 32, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 4, 0])
 
+    run = toy_run(batch=6)
+    run = run.model_copy(update={"train": run.train.model_copy(update={"classes": tuple("abcde")})})
+
     def gradients(part: int) -> list[torch.Tensor]:
         net.zero_grad()
-        training = loop.Training.__new__(loop.Training)
-        training.model, training.n_classes = net, 5
-        training.protocol = toy_run(batch=part).protocol
-        training.backward(x.unsqueeze(1), labels)
+        gradient = Gradient(net, run, Ranks(), MicroBatch(tmp_path / "none"), print)
+        gradient.micro_batch.most = part
+        gradient.add(x.unsqueeze(1), labels, np.arange(6))
         return [parameter.grad.clone() for parameter in net.parameters()]
 
     for whole, parts in zip(gradients(6), gradients(4), strict=True):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from retrace.data.feed import ClipFeed, Feed, testing
+from retrace.data.loader import of_rank
 from retrace.errors import UserError
 from retrace.evaluate.imported import mark
 from retrace.evaluate.metrics import mean_class_accuracy, top_k
@@ -19,8 +21,9 @@ from retrace.plan.identity import digest
 from retrace.plan.layout import IMPORTED
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import VideoSplit
-from retrace.train.device import answer, loader_workers, prepare_device, videos_at_once
+from retrace.train.device import Answers, loader_workers, videos_at_once
 from retrace.train.order import in_turn
+from retrace.train.ranks import Ranks, together
 from retrace.train.weights import load_into, read_weights
 
 
@@ -31,23 +34,27 @@ def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
 
     ``scores.parquet``: domain, id, label, logit_0 .. logit_{K-1} (float32), sorted by domain and id.
     ``metrics.json``: per domain n, top1, top5 (of at most K classes) and mean_class, as shares.
+    Several ranks each answer some of the clips, and rank 0 writes.
     Raises UserError where weights, run and view do not belong together.
     """
     _check_shapes(run, view)
-    device = prepare_device()
-    model = load_trained(run, folder / "weights.safetensors").to(device)
-    tables, metrics = [], {}
-    for domain in sorted(view.domains):
-        feed = _feed(view.domains[domain], view, device)
-        logits_NK, n_clips = _answers(model, feed, run, view), len(feed.ids)
-        assert len(logits_NK) == n_clips, f"{domain}: {len(logits_NK)} scores for {n_clips} clips"
-        if not np.isfinite(logits_NK).all():
-            raise UserError(f"the model in {folder} answers {domain} with logits that are not finite.")
-        tables.append(_table(domain, feed, logits_NK))
-        metrics[domain] = _metrics(logits_NK, feed.labels)
+    with together() as ranks:
+        model = load_trained(run, folder / "weights.safetensors").to(ranks.device)
+        tables, metrics = [], {}
+        for domain in sorted(view.domains):
+            feed = _feed(view.domains[domain], view, ranks)
+            logits_NK = _answers(model, feed, run, view, ranks)
+            if not np.isfinite(logits_NK).all():
+                raise UserError(f"the model in {folder} answers {domain} with logits that are not finite.")
+            tables.append(_table(domain, feed, logits_NK))
+            metrics[domain] = _metrics(logits_NK, feed.labels)
+        if ranks.first:
+            _write(out, tables, {"run": digest(run), "view": digest(view), "domains": metrics})
+
+
+def _write(out: Path, tables: list[pa.Table], summary: dict[str, Any]) -> None:
     with atomic(out / "scores.parquet") as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
-    summary = {"run": digest(run), "view": digest(view), "domains": metrics}
     write_text(out / "metrics.json", json.dumps(summary, indent=2) + "\n")
 
 
@@ -83,24 +90,30 @@ def load_trained(run: Run, path: Path) -> nn.Module:
     return model.eval()
 
 
-def _feed(split: Split | VideoSplit, view: View | VideoView, device: torch.device) -> Feed:
+def _feed(split: Split | VideoSplit, view: View | VideoView, ranks: Ranks) -> Feed:
+    device = ranks.device
     if isinstance(split, Split):
         return ClipFeed(split, device, view.order)
     assert isinstance(view, VideoView)
-    return testing(split, view.clip, view.order, device, loader_workers(device))
+    return testing(split, view.clip, view.order, device, loader_workers(device, ranks.on_node))
 
 
 @torch.inference_mode()
-def _answers(model: nn.Module, feed: Feed, run: Run, view: View | VideoView) -> np.ndarray:
-    """Return logits_NK (float32) for the clips in the order of the feed, each asked once."""
-    wanted = in_turn(len(feed.ids), videos_at_once(run.protocol, view))
+def _answers(model: nn.Module, feed: Feed, run: Run, view: View | VideoView, ranks: Ranks) -> np.ndarray:
+    """Return logits_NK (float32) for the clips in the order of the feed, each asked once, by one rank."""
+    n_clips, classes = len(feed.ids), len(run.task.classes)
     average = (isinstance(view, VideoView) and view.average) or "logits"  # of a single view, either
-    classes = len(run.task.classes)
-    answers = [
-        answer(model, x, run.protocol, classes, average).cpu().numpy()
-        for x, _ in feed.batches(wanted, epoch=0)
-    ]
-    return np.concatenate(answers)
+    answers = Answers(model, run.protocol, classes, average)
+    global_batches = in_turn(n_clips, videos_at_once(run.protocol, view) * ranks.count)
+    own = [batch for batch in of_rank(global_batches, ranks.rank, ranks.count) if len(batch)]
+    asked_N1 = torch.zeros(n_clips, 1, device=ranks.device)
+    logits_NK = torch.zeros(n_clips, classes, device=ranks.device)
+    for indices, (x_BVTCHW, _) in zip(own, feed.batches(own, epoch=0), strict=True):
+        asked_N1[indices] += 1
+        logits_NK[indices] = answers(x_BVTCHW)
+    found = ranks.add_up(torch.cat([logits_NK, asked_N1], dim=1)).cpu().numpy()
+    assert (found[:, -1] == 1).all(), f"clips were not asked once each: {found[:, -1]}"
+    return found[:, :-1]
 
 
 def _table(domain: str, feed: Feed, logits_NK: np.ndarray) -> pa.Table:

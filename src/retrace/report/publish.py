@@ -57,9 +57,10 @@ def _rows(plan: Plan, run: Run) -> Iterator[dict[str, Any]]:
 
 def hardware(environment: dict[str, Any]) -> str:
     """Return what a run was computed on in a few words, e.g. ``NVIDIA H200`` or ``1 core x86_64 AVX512``."""
+    ranks = environment.get("ranks", 1)
     if environment["gpu"]:
-        return str(environment["gpu"])
-    return f"{environment['threads']} core {environment['cpu']} {environment['cpu_capability']}"
+        return f"{ranks} x {environment['gpu']}" if ranks > 1 else str(environment["gpu"])
+    return f"{ranks * environment['threads']} core {environment['cpu']} {environment['cpu_capability']}"
 
 
 def _short(commit: str | None) -> str:

@@ -186,18 +186,23 @@ def _run(asked: View | VideoView | Maps, run: Run, value: float | None, results:
         yield f"           {train.get('epochs', '?')} epochs, kept number {train.get('kept_epoch', '?')}"
     if (environment := results.of_run(run, "env.json")) is not None:
         yield f"           on {hardware(environment)}"
+        yield from (f"           warning: {warning}" for warning in environment.get("warnings", ()))
     yield f"           log {TRAIN_LOG.format(dataset=folder.parent.name, run=folder.name)}"
 
 
 def hardware(environment: dict[str, Any]) -> str:
     """Return in one line what env.json says a run was computed on."""
     torch = (environment.get("packages") or {}).get("torch")
+    ranks = environment.get("ranks", 1)
+    device = environment.get("gpu") or environment.get("cpu") or "unknown hardware"
     parts = [
-        environment.get("gpu") or environment.get("cpu") or "unknown hardware",
+        f"{ranks} x {device}" if ranks > 1 else device,
+        f"{environment['nodes']} nodes" if environment.get("nodes", 1) > 1 else "",
         f"{environment['cpus']} CPUs" if environment.get("cpus") else "",
         f"torch {torch}" if torch else "",
         f"commit {environment['commit']}" if environment.get("commit") else "",
         f"{environment['wall_seconds']:.0f} s" if environment.get("wall_seconds") else "",
+        "with warnings" if environment.get("warnings") else "",
     ]
     return ", ".join(filter(None, map(str, parts)))
 

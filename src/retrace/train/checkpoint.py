@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from retrace.errors import UserError
-from retrace.files import atomic
+from retrace.files import atomic, to_disk
 from retrace.train.progress import Progress
 from retrace.train.weights import load_into
 
@@ -35,7 +35,10 @@ class Checkpoint:
     saved_at: float = field(default_factory=time.monotonic)
 
     def save(self, progress: Progress) -> None:
-        """Write `latest.pt`, having renamed the one before to `previous.pt`."""
+        """Write `latest.pt`, having renamed the one before to `previous.pt`.
+
+        Raises UserError if the disk is full; both are as they were then.
+        """
         latest = self.folder / "latest.pt"
         state = {
             "run": self.run,
@@ -47,7 +50,9 @@ class Checkpoint:
             "progress": vars(progress),
         }
         with atomic(latest) as temporary:
-            torch.save(state, temporary)
+            with temporary.open("wb") as file:  # given a path, torch would not say that the disk is full
+                torch.save(state, file)
+            to_disk(temporary)
             if latest.exists():
                 latest.replace(self.folder / "previous.pt")
         self.saved_at = time.monotonic()

@@ -6,18 +6,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from retrace.errors import UserError
-from retrace.files import write_text
+from retrace.files import room_for, write_text
 from retrace.plan.identity import digest
 from retrace.plan.spec import Run
-from retrace.train.environment import environment
 from retrace.train.progress import Progress
 from retrace.train.weights import Origin, Weights, save_weights
 
 
-def write_results(folder: Path, run: Run, last: Weights, progress: Progress, device: torch.device) -> None:
+def write_results(
+    folder: Path, run: Run, last: Weights, progress: Progress, hardware: dict[str, Any]
+) -> None:
     """Write weights.safetensors, env.json and train.json; `last` are the weights of the last epoch.
 
     train.json holds what the spec determines, env.json what depends on the machine.
@@ -34,18 +33,27 @@ def write_results(folder: Path, run: Run, last: Weights, progress: Progress, dev
         "kept_epoch": kept,
         "monitor/val_top1": [record["monitor/val_top1"] for record in history],
     }
-    wall = sum(record["seconds"] + record["val_seconds"] for record in history)
     origin = Origin(digest(run), run.task.classes, kept)
     save_weights(folder / "weights.safetensors", progress.best_weights if best else last, origin)
-    _write_json(folder / "env.json", environment(device, wall))
+    _write_json(folder / "env.json", hardware)
     _write_json(folder / "train.json", summary)
 
 
 def write_failure(folder: Path, error: Exception, progress: Progress) -> None:
-    """Leave failure.json, so that a table can say why it has no number."""
+    """Leave failure.json, so that a table can say why it has no number.
+
+    Of several ranks the first to fail says why; the others only miss it. A disk that is too full for it
+    must not hide the reason.
+    """
+    path = folder / "failure.json"
+    if path.exists():
+        return
     reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     failure = {"reason": reason, "epoch": progress.epochs + 1, "step": progress.step}
-    _write_json(folder / "failure.json", failure)
+    try:
+        _write_json(path, failure)
+    except (UserError, OSError) as problem:
+        print(f"{path} could not be written: {problem}", file=sys.stderr)
 
 
 def rewrite_log(folder: Path, progress: Progress) -> None:
@@ -53,11 +61,17 @@ def rewrite_log(folder: Path, progress: Progress) -> None:
     write_text(folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in progress.log))
 
 
+def append_log(folder: Path, record: dict[str, Any]) -> None:
+    """Add a record to log.jsonl."""
+    path = folder / "log.jsonl"
+    with room_for(path), path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(record) + "\n")
+
+
 def log_epoch(folder: Path, progress: Progress, epochs: int) -> None:
     """Append the last record to log.jsonl and tell it on stderr; `epochs` are the most there may be."""
     record = progress.log[-1]
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(record) + "\n")
+    append_log(folder, record)
     seconds = (epochs - record["epoch"]) * (record["seconds"] + record["val_seconds"])
     print(
         f"epoch {record['epoch']}/{epochs}  loss {record['loss']:.4f}  "

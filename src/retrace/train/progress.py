@@ -59,3 +59,7 @@ class Progress:
     def history(self) -> list[dict[str, Any]]:
         """Return the log's records of epochs, in order, each epoch once."""
         return [record for record in self.log if "epoch" in record]
+
+    def wall_seconds(self) -> float:
+        """Return how long the epochs took, those before an interruption included."""
+        return sum(record["seconds"] + record["val_seconds"] for record in self.history())

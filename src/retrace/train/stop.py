@@ -4,27 +4,21 @@ import signal
 import time
 from types import FrameType
 
-EXIT_RESUME = 75
-"""Exit code of a training that saved a checkpoint and wants to be started again (EX_TEMPFAIL)."""
+from retrace.train.exits import Interrupted
+from retrace.train.ranks import Ranks
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-
-
-class Interrupted(SystemExit):
-    """Raised where the state of training is whole; unhandled, it ends the process with EXIT_RESUME."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(EXIT_RESUME)
-        self.reason = reason
 
 
 class StopRequests:
     """Within this context SIGTERM, SIGUSR1 and the end of `minutes` make `check` raise Interrupted.
 
-    A twentieth of the time, two minutes at most, is kept for the step under way and the checkpoint.
+    A twentieth of the time, two minutes at most, is kept for the step under way and the checkpoint. Where one
+    of several `ranks` is asked to stop, all of them do, at the same `check`.
     """
 
-    def __init__(self, minutes: float | None) -> None:
+    def __init__(self, minutes: float | None, ranks: Ranks) -> None:
+        self._ranks = ranks
         self._reason: str | None = None
         self._deadline = None
         if minutes is not None:
@@ -39,11 +33,11 @@ class StopRequests:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise Interrupted if a stop has been asked for."""
+        """Raise Interrupted if a stop has been asked for. All ranks have to call it equally often."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._reason = "the time limit is near"
-        if self._reason is not None:
-            raise Interrupted(self._reason)
+        if self._ranks.total(self._reason is not None):
+            raise Interrupted(self._reason or "another rank was asked to stop")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._reason = signal.Signals(number).name

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from retrace.errors import UserError
-from retrace.files import atomic
+from retrace.files import atomic, to_disk
 
 Weights = dict[str, torch.Tensor]
 
@@ -38,6 +38,7 @@ def save_weights(path: Path, weights: Weights, origin: Origin) -> None:
     plain = {name: tensor.contiguous() for name, tensor in weights.items()}
     with atomic(path) as temporary:
         save_file(plain, temporary, metadata={"retrace": json.dumps(origin._asdict(), sort_keys=True)})
+        to_disk(temporary)
 
 
 def read_weights(path: Path) -> tuple[Weights, Origin]:
