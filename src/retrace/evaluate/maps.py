@@ -21,7 +21,7 @@ from retrace.errors import UserError
 from retrace.evaluate.attention_maps import looks, regions, temporal_matrix
 from retrace.evaluate.pictures import Pictures
 from retrace.evaluate.rollout import heat
-from retrace.evaluate.score import load_trained
+from retrace.evaluate.score import asked_weights, load_trained
 from retrace.models.timesformer_vit import TimeSformerVit
 from retrace.plan import maps as kinds
 from retrace.plan.spec import Run
@@ -40,7 +40,7 @@ def draw_maps(run: Run, folder: Path, maps: kinds.Maps, out: Path) -> None:
     if split.classes != run.task.classes:
         raise UserError(f"{out}: the videos have other classes than those that the run was trained on.")
     device = prepare_device()
-    model = load_trained(run, folder / "weights.safetensors").to(device)
+    model = load_trained(run, asked_weights(folder, maps.view)).to(device)
     videos = videos_of(split)
     shown = first_of_each_class(videos.labels_N, videos.ids, maps.videos, split)
     x_BVTCHW = loader.Test(videos, maps.view.clip, maps.view.order)[0, shown].x

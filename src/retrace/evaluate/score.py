@@ -18,7 +18,7 @@ from retrace.evaluate.metrics import mean_class_accuracy, top_k
 from retrace.files import atomic, write_text
 from retrace.models import registry
 from retrace.plan.identity import digest
-from retrace.plan.layout import IMPORTED
+from retrace.plan.layout import IMPORTED, weights_file
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import VideoSplit
 from retrace.train.device import Answers, loader_workers, videos_at_once
@@ -30,7 +30,8 @@ from retrace.train.weights import load_into, read_weights
 def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
     """Ask the model whose weights are in `folder` about every domain of `view`; write its answers into `out`.
 
-    The weights are those of `run`, or imported in their place, in a folder so called.
+    The weights are those of `run`, at its end or at the accuracy of the view, or they are imported in their
+    place, in a folder so called.
 
     ``scores.parquet``: domain, id, label, logit_0 .. logit_{K-1} (float32), sorted by domain and id.
     ``metrics.json``: per domain n, top1, top5 (of at most K classes) and mean_class, as shares.
@@ -39,7 +40,7 @@ def score(run: Run, folder: Path, view: View | VideoView, out: Path) -> None:
     """
     _check_shapes(run, view)
     with together() as ranks:
-        model = load_trained(run, folder / "weights.safetensors").to(ranks.device)
+        model = load_trained(run, asked_weights(folder, view)).to(ranks.device)
         tables, metrics = [], {}
         for domain in sorted(view.domains):
             feed = _feed(view.domains[domain], view, ranks)
@@ -56,6 +57,13 @@ def _write(out: Path, tables: list[pa.Table], summary: dict[str, Any]) -> None:
     with atomic(out / "scores.parquet") as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
     write_text(out / "metrics.json", json.dumps(summary, indent=2) + "\n")
+
+
+def asked_weights(folder: Path, view: View | VideoView) -> Path:
+    """Return the weights in `folder` that `view` asks: of imported ones there are only those."""
+    imported = folder.name == Path(IMPORTED).name
+    at = view.at if isinstance(view, VideoView) and not imported else None
+    return folder / weights_file(at.accuracy if at else None)
 
 
 def _check_shapes(run: Run, view: View | VideoView) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from retrace.plan.maps import Kind
 from retrace.plan.model import Model
@@ -83,6 +83,25 @@ class ScoreCell(TrainedCell):
         return self
 
 
+class ExamplesCell(TrainedCell):
+    """The share of a few videos of one class whose class is among the `top` highest scores.
+
+    Which ones is a draw by `seed` that depends on nothing but the ids of the class's videos.
+    """
+
+    measure: Literal["examples"]
+    top: Literal[1, 5]
+    of_class: str
+    videos: PositiveInt
+    seed: NonNegativeInt
+
+
+class EpochCell(TrainedCell):
+    """After how many epochs the weights were taken that the view asks."""
+
+    measure: Literal["epoch"]
+
+
 class MapCell(TrainedCell):
     """Pictures of what the run of the first seed does with some videos of a domain (`retrace.plan.maps`)."""
 
@@ -106,12 +125,15 @@ class SettingCell(Strict):
     """A cell that prints no result but how something was done: read from the protocols and views themselves.
 
     Always at the paper's own size. `{mini_8.train.batch}` in the text stands for that value of the protocol
-    or view `mini_8`; `parent` leads on into the protocol that a run starts from.
+    or view `mini_8`; `parent` leads on into the protocol that a run starts from. `{model.hidden}` and
+    `{protocol.train.batch}` are of the cell's own.
     """
 
     measure: Literal["setting"]
     says: str
     words: dict[str, str] = Field({}, description="how the paper words a value, by the value")
+    model: Model | None = None
+    protocol: Name | None = None
 
 
 class VideosCell(Strict):
@@ -160,6 +182,8 @@ Definition = Annotated[
     | SpeedCell
     | ShapeCell
     | ScoreCell
+    | ExamplesCell
+    | EpochCell
     | MapCell
     | PathsCell
     | SettingCell

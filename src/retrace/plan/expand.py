@@ -13,11 +13,14 @@ from retrace.plan.cell import (
     Definition,
     DifferenceCell,
     EnsembleCell,
+    EpochCell,
+    ExamplesCell,
     Fragment,
     MapCell,
     PathsCell,
     ScoreCell,
     SettingCell,
+    TrainedCell,
     VideosCell,
 )
 from retrace.plan.identity import digest
@@ -168,7 +171,7 @@ def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
     definition = checked(_DEFINITION.validate_python, own, shelf.document, roots)
     cell = cell._replace(definition=definition)
     match definition:
-        case ScoreCell() | MapCell():
+        case ScoreCell() | ExamplesCell() | EpochCell() | MapCell():
             return _trained(shelf, cell, definition, roots)
         case SettingCell():
             return cell._replace(says=_says(shelf, definition, roots))
@@ -259,7 +262,7 @@ def _walking(shelf: Shelf, cell: Cell, definition: PathsCell, roots: list[Key]) 
     return cell._replace(walks=split_of(definition.data, walking[definition.data], definition.split))
 
 
-def _trained(shelf: Shelf, cell: Cell, definition: ScoreCell | MapCell, roots: list[Key]) -> Cell:
+def _trained(shelf: Shelf, cell: Cell, definition: TrainedCell, roots: list[Key]) -> Cell:
     only = shelf.shrink.only
     check_known(shelf, definition, roots)
     check_fit(shelf, definition, roots)
@@ -269,7 +272,12 @@ def _trained(shelf: Shelf, cell: Cell, definition: ScoreCell | MapCell, roots: l
     runs = tuple(run_of(shelf, definition, seed) for seed in seeds)
     if isinstance(definition, MapCell):
         return cell._replace(runs=runs[:1], maps=maps_of(shelf, definition))
-    return cell._replace(runs=runs, view=view_of(shelf, definition))
+    view = view_of(shelf, definition)
+    if isinstance(definition, ExamplesCell):
+        shown, name = view.domains[definition.domain], definition.of_class
+        if name not in shown.classes:
+            return cell._replace(not_run=f"{shown.dataset} has no class '{name}'")
+    return cell._replace(runs=runs, view=view)
 
 
 def pattern_of(cell: Cell) -> Fragment:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from retrace.errors import UserError
-from retrace.plan.cell import MapCell, ScoreCell, TrainedCell
+from retrace.plan.cell import ExamplesCell, MapCell, ScoreCell, TrainedCell
 from retrace.plan.load import Key
 from retrace.plan.shelf import Shelf
 from retrace.plan.spec import VideoProtocol
@@ -22,6 +22,11 @@ def check_known(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
     known(shelf, cell.domain, domains, "domain", "domain", roots)
     if isinstance(cell, ScoreCell) and cell.over is not None:
         known(shelf, cell.over, domains, "domain", "over", roots)
+    if isinstance(cell, ExamplesCell):
+        data = domains[cell.domain].dataset or cell.data
+        clips = shelf.datasets.get(data)
+        classes = clips.classes if clips else shelf.library.collection(data).classes
+        known(shelf, cell.of_class, dict.fromkeys(classes), f"class of {data}", "of_class", roots)
 
 
 def check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
@@ -36,6 +41,7 @@ def check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
             what, name = ("videos", "generated clips")[not videos], getattr(cell, key)
             message = f"'{cell.data}' has {what}, and {key} '{name}' is not for them"
             raise UserError(shelf.document.problem((*roots[0], key), message))
+    _check_matched(shelf, cell, roots)
     if isinstance(cell, MapCell) and not videos:
         message = f"'{cell.data}' has generated clips, and maps are drawn over videos"
         raise UserError(shelf.document.problem((*roots[0], "data"), message))
@@ -44,6 +50,17 @@ def check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
         if split not in splits:
             message = f"'{cell.data}' has no split '{split}' to train with; {nearest(split, splits)}"
             raise UserError(shelf.document.problem((*roots[0], "data"), message))
+
+
+def _check_matched(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
+    """Raise UserError where a view asks for weights at an accuracy for which the protocol keeps none."""
+    train, at = shelf.page.protocols[cell.protocol].train, shelf.page.views[cell.view].at
+    kept = (train.matched if isinstance(train, VideoProtocol) else None) or ()
+    if at is not None and at.accuracy not in kept:
+        valid = ", ".join(map(str, kept)) or "none"
+        asked = f"view '{cell.view}' asks at accuracy {at.accuracy}"
+        message = f"{asked}; the weights that protocol '{cell.protocol}' keeps: {valid}"
+        raise UserError(shelf.document.problem((*roots[0], "view"), message))
 
 
 def known(shelf: Shelf, name: str, valid: Mapping[str, Any], what: str, key: str, roots: list[Key]) -> None:

@@ -93,6 +93,11 @@ def imported_folder(run: Run) -> Path:
     return Path(IMPORTED.format(dataset=run.train.dataset, run=run_name(run)))
 
 
+def weights_file(accuracy: float | None = None) -> str:
+    """Return the name of the weights in a run's folder: at its end, or matched at a validation accuracy."""
+    return "weights.safetensors" if accuracy is None else f"matched-{accuracy}.safetensors"
+
+
 def view_folder(run: Run, view: View | VideoView, *, imported: bool = False) -> Path:
     """Return the folder of what `run`, or the weights imported in its place, answered to `view`."""
     template = IMPORTED_VIEW if imported else VIEW

@@ -15,7 +15,7 @@ from pydantic import (
 from retrace.plan.cell import Fragment
 from retrace.plan.clip import Normalisation, TestClip
 from retrace.plan.items import Figure, Origin, Table
-from retrace.plan.spec import Average, Protocol, VideoProtocol
+from retrace.plan.spec import Average, Matched, Protocol, VideoProtocol
 from retrace.plan.strict import Name, Strict, mistake
 
 
@@ -137,6 +137,9 @@ class ViewPlan(Strict):
     order: Literal["forward", "reversed", "shuffled", "single"]
     clip: TestClip | None = Field(None, description="of videos: which clips and crops are shown")
     average: Average | None = None
+    at: Matched | None = Field(
+        None, description="which weights of a run are asked; none: those that it ends with"
+    )
     domains: dict[Name, Ask]
 
     @model_validator(mode="after")
@@ -144,6 +147,12 @@ class ViewPlan(Strict):
         several = self.clip is not None and self.clip.shown > 1
         if several != (self.average is not None):
             raise mistake("'average' belongs to a view of several clips or crops, which needs it", "average")
+        return self
+
+    @model_validator(mode="after")
+    def _matched_are_videos(self) -> Self:
+        if self.at is not None and self.clip is None:
+            raise mistake("'at' belongs to a view of videos; their protocols alone keep such weights", "at")
         return self
 
 

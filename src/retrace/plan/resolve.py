@@ -81,7 +81,7 @@ def view_of(shelf: Shelf, cell: TrainedCell) -> View | VideoView:
     if plan.clip is None:
         return View.model_validate({"name": cell.view, "order": plan.order, "domains": domains})
     clip = _normalised(plan, shelf.page.protocols[cell.protocol], cell, "clip").clip
-    whole = {"name": cell.view, "order": plan.order, "clip": clip, "average": plan.average}
+    whole = {"name": cell.view, "order": plan.order, "clip": clip, "average": plan.average, "at": plan.at}
     return VideoView.model_validate({**whole, "domains": domains})
 
 

@@ -14,10 +14,17 @@ _VALUE = re.compile(r"\{([^{}]*)\}")
 def spelt_out(cell: SettingCell, page: Paper) -> str:
     """Return the text of `cell`, each `{path}` replaced by that value of `page` in the words of the cell.
 
-    Raises ValueError for a path that leads nowhere.
+    Raises ValueError for a path that leads nowhere, or a protocol that is none.
     """
     plans = {**page.protocols, **page.views}
     dumped = {name: plan.model_dump(mode="json") for name, plan in plans.items()}
+    if cell.protocol is not None:
+        if cell.protocol not in page.protocols:
+            hint = nearest(cell.protocol, page.protocols)
+            raise ValueError(f"unknown protocol '{cell.protocol}'; {hint}")
+        dumped["protocol"] = dumped[cell.protocol]
+    if cell.model is not None:
+        dumped["model"] = cell.model.model_dump(mode="json")
     return _VALUE.sub(lambda found: _in_words(_value(dumped, found[1]), cell.words), cell.says)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from retrace.plan.clip import TestClip, TrainClip
 from retrace.plan.model import Model
-from retrace.plan.strict import Fraction, Name, Strict, mistake
+from retrace.plan.strict import Fraction, Name, Strict, absent, mistake
 from retrace.plan.video import VideoSplit
 
 
@@ -173,6 +173,18 @@ class VideoProtocol(Protocol):
     )
     train_clip: TrainClip
     val_clip: TestClip = Field(description="what is shown of each validation video after every epoch")
+    matched: tuple[Fraction, ...] | None = Field(
+        None,
+        min_length=1,
+        exclude_if=absent,
+        description="validation accuracies; of the epoch nearest to each the weights are kept, too",
+    )
+
+    @model_validator(mode="after")
+    def _matched_once(self) -> Self:
+        if len(set(self.matched or ())) < len(self.matched or ()):
+            raise mistake("an accuracy stands there twice", "matched")
+        return self
 
 
 class Task(NamedTuple):
@@ -218,6 +230,13 @@ class View(Strict):
     domains: dict[Name, Split]
 
 
+class Matched(Strict):
+    """Which weights of a run are asked: those of the epoch that came nearest to a validation accuracy."""
+
+    accuracy: Fraction = Field(description="one of those that the protocol has weights kept for")
+    within: Fraction = Field(description="farther off, the epoch does not count as one of that accuracy")
+
+
 class VideoView(Strict):
     """How a trained model is asked about videos: the clips and crops of each, in one frame order."""
 
@@ -225,4 +244,5 @@ class VideoView(Strict):
     order: Literal["forward", "reversed", "shuffled", "single"]
     clip: TestClip
     average: Average | None
+    at: Matched | None = Field(None, exclude_if=absent)
     domains: dict[Name, VideoSplit]

@@ -5,14 +5,16 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from retrace.data.subsample import draw
 from retrace.errors import UserError
 from retrace.evaluate.metrics import top_k_correct
-from retrace.plan.cell import DifferenceCell, EnsembleCell, ScoreCell
+from retrace.plan.cell import DifferenceCell, EnsembleCell, EpochCell, ExamplesCell, ScoreCell
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest, run_name
 from retrace.plan.layout import place_of
 from retrace.plan.spec import Run, Split
 from retrace.plan.video import VideoSplit
+from retrace.report.matched import epoch
 from retrace.report.results import Answers, Results
 
 PERCENT = 100
@@ -21,7 +23,7 @@ Metric = Callable[[Answers], np.ndarray]
 
 
 class Measured(NamedTuple):
-    """A number from scores. Accuracies are in %, their differences in points, ratios plain."""
+    """A number from scores. Accuracies are in %, their differences in points, all else plain."""
 
     quantity: np.ndarray
     """(1 + R,): the value, then the value in each resample (see `retrace.evaluate.uncertainty`)."""
@@ -63,17 +65,17 @@ def measure(cell: Cell, results: Results, *, imported: bool = False) -> Measured
             return _difference(cell, results)
         case EnsembleCell():
             return _ensemble(cell, results)
+        case EpochCell():
+            return _epochs(cell, results)
+        case ExamplesCell():
+            return _examples(cell, results)
     return _scored(cell, results, imported=imported)
 
 
 def _scored(cell: Cell, results: Results, *, imported: bool = False) -> Measured | None:
     definition, view = cell.definition, cell.view
     assert isinstance(definition, ScoreCell) and view is not None
-    found = [
-        (run, scores)
-        for run in cell.runs
-        if (scores := results.scores(run, view, imported=imported)) is not None
-    ]
+    found = _found(cell, results, imported=imported)
     if not found:
         return None
     runs, metric = tuple(run for run, _ in found), _METRICS[definition.measure]
@@ -88,6 +90,47 @@ def _scored(cell: Cell, results: Results, *, imported: bool = False) -> Measured
     source = ask(definition.over)
     coverage = max(target.coverage, source.coverage, key=_distance)
     return Measured(*_ratio(results, target, source), runs, target.hits_SN.shape[1], coverage)
+
+
+def _found(cell: Cell, results: Results, *, imported: bool = False) -> list[tuple[Run, dict[str, Answers]]]:
+    """Return the runs of a cell that have scores, with these by domain."""
+    assert cell.view is not None
+    asked = [(run, results.scores(run, cell.view, imported=imported)) for run in cell.runs]
+    return [(run, scores) for run, scores in asked if scores is not None]
+
+
+def _epochs(cell: Cell, results: Results) -> Measured | None:
+    """Return the mean epoch of the weights that have answered. Clips have no part in it."""
+    runs = tuple(run for run, _ in _found(cell, results))
+    if not runs:
+        return None
+    assert cell.view is not None
+    epoch_S = np.array([epoch(run, cell.view, results) for run in runs], dtype=float)
+    return Measured(np.full(1 + results.bootstrap.n_resamples, epoch_S.mean()), epoch_S, runs, 0, 1.0)
+
+
+def _examples(cell: Cell, results: Results) -> Measured | None:
+    """Return how large a share of a few videos is answered right, over all runs."""
+    definition, view, found = cell.definition, cell.view, _found(cell, results)
+    assert isinstance(definition, ExamplesCell) and view is not None
+    if not found:
+        return None
+    runs, split = tuple(run for run, _ in found), view.domains[definition.domain]
+    label, metric = split.classes.index(definition.of_class), _METRICS[f"top{definition.top}"]
+    answers = [scores[definition.domain] for _, scores in found]
+    common = set(answers[0].ids).intersection(*(answer.ids for answer in answers))
+    of_class = [
+        name for name, known in zip(answers[0].ids, answers[0].labels_N, strict=True) if known == label
+    ]
+    drawn = sorted(draw(of_class, definition.videos, definition.seed))
+    if len(drawn) < definition.videos or not common.issuperset(drawn):
+        raise UserError(
+            f"{len(common.intersection(of_class))} videos of class '{definition.of_class}' have scores; "
+            f"{definition.videos} are wanted"
+        )
+    target = _ask(results, [_only(answer, drawn) for answer in answers], split, metric, _names(runs))
+    coverage = max((len(answer.ids) / results.promised(split) for answer in answers), key=_distance)
+    return Measured(target.mean(results), target.hits_SN.mean(axis=1), runs, len(drawn), coverage)
 
 
 def _names(runs: Sequence[Run]) -> str:

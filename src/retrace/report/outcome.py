@@ -4,14 +4,25 @@ from typing import Literal, NamedTuple
 
 from retrace.errors import UserError
 from retrace.evaluate.uncertainty import interval
-from retrace.plan.cell import ClassesCell, CostCell, PathsCell, SettingCell, ShapeCell, VideosCell
+from retrace.plan.cell import (
+    ClassesCell,
+    CostCell,
+    EpochCell,
+    PathsCell,
+    ScoreCell,
+    SettingCell,
+    ShapeCell,
+    VideosCell,
+)
 from retrace.plan.expand import Cell
 from retrace.plan.identity import digest
+from retrace.plan.items import Quoted
 from retrace.plan.layout import run_folder
 from retrace.plan.spec import Run
 from retrace.plan.speed import SpeedCell
 from retrace.plan.video import Collection
 from retrace.report import speed
+from retrace.report.matched import too_far
 from retrace.report.measure import Measured, measure
 from retrace.report.results import Results
 
@@ -72,7 +83,7 @@ def outcome(cell: Cell, results: Results) -> Outcome:
                     return Outcome("not run", NO_PATHS)
                 return Outcome("measured", value=len(walks.classes))
             case SettingCell():
-                return Outcome("measured", value=cell.says)
+                return Outcome("measured", value=_like_printed(cell))
             case ClassesCell() if cell.collection is not None:
                 return Outcome("measured", value=len(cell.collection.classes))
             case VideosCell() if cell.collection is not None:
@@ -85,7 +96,7 @@ def outcome(cell: Cell, results: Results) -> Outcome:
 def of_imported(cell: Cell, results: Results) -> Outcome | None:
     """Return what became of `cell` with the weights that others trained for it, or None if it has none."""
     planned = sum(results.imported(run) is not None for run in cell.runs)
-    if not planned or cell.view is None:
+    if not planned or not isinstance(cell.definition, ScoreCell):
         return None
     try:
         measured = measure(cell, results, imported=True)
@@ -108,6 +119,18 @@ def of_cost(paper: str, cell: CostCell, results: Results) -> Outcome:
         return Outcome("not run", NOT_COUNTED)
     value = int(found[name])
     return Outcome("measured", value=value if unit is None else value / unit)
+
+
+def _like_printed(cell: Cell) -> str | float | int | None:
+    """Return a setting in words, or as a number where the paper prints one and it is one."""
+    printed = cell.published.value if isinstance(cell.published, Quoted) else cell.published
+    if cell.says is None or printed is None or isinstance(printed, str):
+        return cell.says
+    try:
+        number = float(cell.says)
+    except ValueError:
+        return cell.says
+    return int(number) if number.is_integer() else number
 
 
 def _size(paper: str, cell: ShapeCell, results: Results) -> Outcome:
@@ -167,7 +190,19 @@ def _trained(cell: Cell, results: Results) -> Outcome:
             Outcome("not run", NO_MAPS) if pictures is None else Outcome("measured", value=len(pictures.ids))
         )
     measured = measure(cell, results)
-    return Outcome("not run", NO_SCORES) if measured is None else _measured(measured, _planned(cell))
+    if measured is None:
+        return Outcome("not run", NO_SCORES)
+    if reason := too_far(cell, results):
+        return Outcome("not run", reason)
+    found = _measured(measured, _planned(cell))
+    return _whole(found) if isinstance(cell.definition, EpochCell) else found
+
+
+def _whole(found: Outcome) -> Outcome:
+    """Return a mean of epochs, which clips have no part in; of a single run, or equal ones, it is whole."""
+    assert isinstance(found.value, float)
+    value = int(found.value) if found.value.is_integer() else found.value
+    return found._replace(value=value, low=None, high=None, n_clips=0, coverage=None)
 
 
 def _planned(cell: Cell) -> int:

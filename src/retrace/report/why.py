@@ -23,7 +23,7 @@ from retrace.plan.plan import Plan, target
 from retrace.plan.spec import Run, VideoView, View
 from retrace.plan.speed import SpeedCell
 from retrace.plan.strict import nearest
-from retrace.report import rests_on, speed, wording
+from retrace.report import matched, rests_on, speed, wording
 from retrace.report.claims import decide, in_words
 from retrace.report.outcome import Outcome, of_imported, outcome
 from retrace.report.results import Results
@@ -184,6 +184,8 @@ def _run(asked: View | VideoView | Maps, run: Run, value: float | None, results:
     train = results.of_run(run, "train.json")
     if train is not None:
         yield f"           {train.get('epochs', '?')} epochs, kept number {train.get('kept_epoch', '?')}"
+        if not isinstance(asked, Maps) and (at := matched.in_words(run, asked, results)):
+            yield f"           {at}"
     if (environment := results.of_run(run, "env.json")) is not None:
         yield f"           on {hardware(environment)}"
         yield from (f"           warning: {warning}" for warning in environment.get("warnings", ()))

@@ -23,6 +23,7 @@ from retrace.train.device import Answers, norm_batch
 from retrace.train.environment import environment
 from retrace.train.exits import Abandoned, Interrupted
 from retrace.train.gradient import Gradient
+from retrace.train.matching import accuracies
 from retrace.train.memory import MicroBatch
 from retrace.train.optimizer import build_optimizer, clip_gradient
 from retrace.train.order import epoch_batches, in_turn, steps_per_epoch
@@ -184,7 +185,7 @@ class Training:
         return ranks.total(correct) / n_clips
 
     def close_epoch(self) -> None:
-        """Validate, keep the weights if they are the best so far, log, and save if that is due."""
+        """Validate, keep the weights if they are wanted, log, and save if that is due."""
         start = time.perf_counter()
         val_top1 = self.val_top1()
         lr = float(self.schedule.get_last_lr()[0])  # that of the next step
@@ -192,6 +193,7 @@ class Training:
         if better and self.protocol.select == "best_val" and self.ranks.first:
             self.progress.best_weights = on_cpu(self.model)
         if self.ranks.first:
+            self.progress.keep_matched(self.model, accuracies(self.protocol))
             self.checkpoint.save_if_due(self.progress)
             log_epoch(self.folder, self.progress, self.protocol.epochs)
 

@@ -9,7 +9,9 @@ from typing import Any
 from retrace.errors import UserError
 from retrace.files import room_for, write_text
 from retrace.plan.identity import digest
+from retrace.plan.layout import weights_file
 from retrace.plan.spec import Run
+from retrace.train.matching import MONITOR, accuracies, nearest_epochs
 from retrace.train.progress import Progress
 from retrace.train.weights import Origin, Weights, save_weights
 
@@ -19,6 +21,7 @@ def write_results(
 ) -> None:
     """Write weights.safetensors, env.json and train.json; `last` are the weights of the last epoch.
 
+    Weights matched by their validation accuracy come first: whoever sees weights.safetensors has these, too.
     train.json holds what the spec determines, env.json what depends on the machine.
     """
     best = run.protocol.select == "best_val"
@@ -31,10 +34,19 @@ def write_results(
         "steps": history[-1]["step"],
         "best_epoch": progress.best_epoch,
         "kept_epoch": kept,
-        "monitor/val_top1": [record["monitor/val_top1"] for record in history],
+        MONITOR: [record[MONITOR] for record in history],
     }
+    matched = nearest_epochs(history, accuracies(run.protocol))
+    if matched:
+        summary["matched"] = [
+            {"accuracy": accuracy, "epoch": epoch, MONITOR: history[epoch - 1][MONITOR]}
+            for accuracy, epoch in matched.items()
+        ]
+    for accuracy, epoch in matched.items():
+        origin = Origin(digest(run), run.task.classes, epoch)
+        save_weights(folder / weights_file(accuracy), progress.matched_weights[epoch], origin)
     origin = Origin(digest(run), run.task.classes, kept)
-    save_weights(folder / "weights.safetensors", progress.best_weights if best else last, origin)
+    save_weights(folder / weights_file(), progress.best_weights if best else last, origin)
     _write_json(folder / "env.json", hardware)
     _write_json(folder / "train.json", summary)
 
@@ -75,7 +87,7 @@ def log_epoch(folder: Path, progress: Progress, epochs: int) -> None:
     seconds = (epochs - record["epoch"]) * (record["seconds"] + record["val_seconds"])
     print(
         f"epoch {record['epoch']}/{epochs}  loss {record['loss']:.4f}  "
-        f"val top-1 {100 * record['monitor/val_top1']:.1f} %  "
+        f"val top-1 {100 * record[MONITOR]:.1f} %  "
         f"{record['clips_per_second']} clips/s  "
         f"at most {datetime.timedelta(seconds=round(seconds))} left",
         file=sys.stderr,

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from retrace.plan.spec import Protocol
-from retrace.train.weights import Weights
+from retrace.train.matching import MONITOR, nearest_epochs
+from retrace.train.weights import Weights, on_cpu
 
 
 @dataclass
@@ -24,6 +27,8 @@ class Progress:
     best_val: float = -1.0
     best_weights: Weights = field(default_factory=dict)
     """Empty where the protocol keeps the last epoch."""
+    matched_weights: dict[int, Weights] = field(default_factory=dict)
+    """By epoch; those of the epochs that are nearest to the accuracies that the protocol wants."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """The records of log.jsonl."""
 
@@ -42,7 +47,7 @@ class Progress:
                 "step": self.epochs * self.step,
                 "loss": self.loss_sum / self.clips,
                 "lr": lr,
-                "monitor/val_top1": val_top1,
+                MONITOR: val_top1,
                 "seconds": round(self.seconds, 3),
                 "val_seconds": round(val_seconds, 3),
                 "data_wait": round(self.waited / self.seconds, 4),
@@ -55,6 +60,17 @@ class Progress:
         if better:
             self.best_epoch, self.best_val = self.epochs, val_top1
         return better
+
+    def keep_matched(self, model: nn.Module, wanted: tuple[float, ...]) -> None:
+        """Keep the weights of the epoch just closed if it is nearest to one of the accuracies `wanted`.
+
+        Those of epochs that no longer are nearest to any are dropped.
+        """
+        nearest = set(nearest_epochs(self.history(), wanted).values())
+        if self.epochs in nearest:
+            self.matched_weights[self.epochs] = on_cpu(model)
+        for epoch in self.matched_weights.keys() - nearest:
+            del self.matched_weights[epoch]
 
     def history(self) -> list[dict[str, Any]]:
         """Return the log's records of epochs, in order, each epoch once."""
