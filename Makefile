@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help reproduce test lint lock schemas
+.PHONY: help reproduce test test-cluster lint lock schemas
 
 help:  ## list what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,9 @@ reproduce: $(READY)  ## set up, run everything at scale demo, and say which page
 
 test: $(READY)  ## set up and run the tests
 	$(BIN)/python -m pytest
+
+test-cluster: $(READY)  ## set up and try the pipeline on the SLURM that sbatch reaches
+	$(BIN)/python -m pytest -n 0 tests/cluster
 
 lint: $(READY)  ## check style, types and the workflow
 	$(BIN)/ruff check .
