@@ -40,7 +40,7 @@ SEEDS = (42, 61, 47, 53, 57)
 
 
 def copy_pages(root: Path) -> Path:
-    """Copy the first paper's page, all datasets and segmenters and config.yaml; the scales are tiny and paper."""
+    """Copy one paper's page, datasets, segmenters and config.yaml to `root`; scales are tiny and paper."""
     for folder in ("papers", "scales"):
         (root / folder).mkdir(parents=True)
     for folder in ("datasets", "segmenters"):

@@ -43,7 +43,8 @@ def test_the_rules_with_a_gpu_are_those_on_the_gpu_partition():
     on_partition = {
         name for name, set_ in PAGE["set-resources"].items() if set_.get("slurm_partition") == "gpu"
     }
-    assert with_gpu == on_partition == {"train", "score", "score_imported", "maps", "speed"}
+    expected = {"train", "segmenter", "segment", "score", "score_imported", "maps", "speed"}
+    assert with_gpu == on_partition == expected
     assert all(PAGE["set-resources"][name]["gpu"] == 1 for name in with_gpu)
 
 
@@ -59,7 +60,8 @@ def test_what_failed_gets_more_memory_and_only_a_training_no_more_time(rule):
 
 def test_a_training_is_replaced_by_what_gets_the_signals():
     """A shell in between dies of SIGTERM, and SLURM kills what it leaves behind before that has saved."""
-    assert re.search(r'shell:\n +f"exec python -m retrace train ', RULES["train"])
+    for rule in PAGE["preemptible-rules"]:
+        assert re.search(rf'shell:\n +f"exec python -m retrace {rule} ', RULES[rule])
 
 
 @pytest.fixture

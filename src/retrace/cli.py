@@ -53,6 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb("audit", do.audit, "count what is stored against what was promised", _dataset, _max_missing)
     verb(
+        "segmenter",
+        do.segmenter,
+        "fine-tune a segmenter on labelled frames, or go on where it stopped",
+        _segmenter,
+        _data,
+        _minutes,
+    )
+    verb("segment", do.segment, "find the divers in the videos of one shard", _segmenter, _shard, _data)
+    verb("compose", do.compose, "compose one shard of a domain of what was found", _dataset, _shard, _data)
+    verb(
         "train",
         do.train,
         "train one run, or go on where it stopped",
@@ -134,6 +144,11 @@ def _mnist(parser: argparse.ArgumentParser) -> None:
 def _dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", help="a file of datasets/ that tells of videos, e.g. kinetics-400")
     parser.set_defaults(data=None, max_missing=None)
+
+
+def _segmenter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("segmenter", help="a file of segmenters/, e.g. diving48")
+    parser.set_defaults(data=None)
 
 
 def _shard(parser: argparse.ArgumentParser) -> None:

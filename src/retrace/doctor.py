@@ -2,14 +2,17 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from retrace.data.composed import frames_folder
 from retrace.data.manifest import REJECTING
 from retrace.data.prepare import Preparation
 from retrace.data.synthetic.digits import LABEL_FILES, MNIST_FILES
 from retrace.errors import UserError
 from retrace.plan.config import load
 from retrace.plan.datasets import VideoDataset
+from retrace.plan.library import Library
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Split, SyncMnist
 
@@ -38,6 +41,8 @@ def examine_data(preparation: Preparation) -> str:
     page = preparation.files
     if page.generator is not None:
         return f"ok       {preparation.name}: generated; there is nothing to bring"
+    if page.segmented is not None:
+        return _made_here(preparation.library, preparation.whole, page.segmented.by)
     try:
         root = preparation.data_root()
         if not root.is_dir():
@@ -61,6 +66,33 @@ def examine_data(preparation: Preparation) -> str:
             f"         and {len(found) - _NAMED} more; the rule `manifest` lists all in annotations.json"
         )
     return "\n".join(lines)
+
+
+def examine_frames(library: Library, name: str, folders: Mapping[str, str]) -> str:
+    """Return one line per thing that a dataset of labelled frames needs, marked ok or missing."""
+    from retrace.segment.frames import IMAGES, MASKS, check_count, read_frames  # here: it needs torch
+
+    page = library.masks[name]
+    if page.of is not None:
+        return f"ok       {name}: generated with the videos of {page.of}; there is nothing to bring"
+    try:
+        root = frames_folder(name, folders)
+        frames = read_frames(root)
+        check_count(len(frames), name, page.train, page.val)
+    except UserError as error:
+        note = f"a folder with {IMAGES}/x.jpg and {MASKS}/x_mask.png: black, and a colour for each diver"
+        return f"missing  {error}\nnote     access: {page.access}\nnote     expected: {note}"
+    divers = sum(len(frame.masks_NHW) for frame in frames)
+    return f"ok       folder: {root}, {len(frames)} frames with {divers} divers"
+
+
+def _made_here(library: Library, name: str, segmenter: str) -> str:
+    page = library.segmenters.pages[segmenter]
+    return (
+        f"ok       {name}: made here of {page.videos.of}, by segmenters/{segmenter}.yaml\n"
+        f"note     of that: `retrace doctor data {page.videos.of}`, `retrace doctor data {page.frames}`\n"
+        f"note     have you such videos already, delete `segmented` from datasets/{name}.yaml"
+    )
 
 
 def _what_belongs_there(page: VideoDataset) -> list[str]:

@@ -94,6 +94,34 @@ def _preparation(options: argparse.Namespace):  # as above
     return Preparation(Library(ROOT), options.dataset, folders, share)
 
 
+def segmenter(options: argparse.Namespace) -> None:
+    _segmenting(options).tune(options.minutes)
+
+
+def segment(options: argparse.Namespace) -> None:
+    _segmenting(options).detect(options.shard)
+
+
+def compose(options: argparse.Namespace) -> None:
+    from retrace.plan.library import Library
+    from retrace.segment.steps import Composing
+
+    Composing(Library(ROOT), options.dataset, _folders(options)).compose(options.shard)
+
+
+def _segmenting(options: argparse.Namespace):  # as above
+    from retrace.plan.library import Library
+    from retrace.segment.steps import Segmenting
+
+    return Segmenting(Library(ROOT), options.segmenter, _folders(options))
+
+
+def _folders(options: argparse.Namespace) -> dict[str, str]:
+    from retrace.plan.config import load
+
+    return load(ROOT).data if options.data is None else options.data
+
+
 def train(options: argparse.Namespace) -> None:
     spec = _spread(options)
     from retrace.plan.specs import read_run, weights_of
@@ -220,13 +248,20 @@ def status(options: argparse.Namespace) -> None:
 
 
 def doctor(options: argparse.Namespace) -> None:
-    from retrace.doctor import examine, examine_data
+    from retrace.doctor import examine, examine_data, examine_frames
+    from retrace.plan.library import Library
 
     if not options.what:
         found = examine(_plan(options), ROOT)
     elif options.what[0] == "data" and len(options.what) == 2:
         options.dataset = options.what[1]
-        found = examine_data(_preparation(options))
+        library = Library(ROOT)
+        frames = options.dataset in library.masks
+        found = (
+            examine_frames(library, options.dataset, _folders(options))
+            if frames
+            else examine_data(_preparation(options))
+        )
     else:
         raise UserError(
             f"'{' '.join(options.what)}' is not understood; expected: retrace doctor data DATASET"

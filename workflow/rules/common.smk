@@ -61,3 +61,6 @@ wildcard_constraints:
     collection="v[0-9]+-[0-9a-f]{8}",
     footage="[0-9a-f]{8}",
     shard="[0-9]{4}",
+    segmenter=one_of(LIBRARY.segmenters.pages),
+    tuning="[0-9a-f]{8}",
+    detections="[0-9a-f]{8}",

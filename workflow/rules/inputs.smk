@@ -141,10 +141,49 @@ def all_audits(wildcards):
     return audits(PLAN.collections)
 
 
+def all_segmenters(wildcards):
+    """What is told of each segmenter that made some of the videos of this scale."""
+    names = LIBRARY.segmenters.behind(PLAN.collections)
+    folders = [layout.segmenter_folder(name, LIBRARY.segmenters.training(name)) for name in names]
+    return [f"{folder}/{name}" for folder in folders for name in layout.SEGMENTER_FILES]
+
+
 def originals(wildcards):
     """What has to be there before videos can be looked for: nothing, where they are the user's own."""
     page, footage = LIBRARY.page(wildcards.dataset), LIBRARY.collection(wildcards.dataset).footage
-    return [] if page.generator is None else [ancient(f"{layout.originals_folder(footage)}/complete.json")]
+    if page.segmented is not None:
+        folder = layout.originals_folder(footage)
+        return [ancient(f"{folder}/composed/{shard:04d}.json") for shard in range(page.shards)]
+    return [] if page.generator is None else [generated(footage)]
+
+
+def generated(footage):
+    return ancient(f"{layout.originals_folder(footage)}/complete.json")
+
+
+def labelled_frames(wildcards):
+    """The videos that labelled frames are made with: none, where they are the user's own."""
+    footage = LIBRARY.segmenters.training(wildcards.segmenter).frames.footage
+    return [] if footage is None else [generated(footage)]
+
+
+def trained_segmenter(wildcards):
+    name = wildcards.segmenter
+    folder = layout.segmenter_folder(name, LIBRARY.segmenters.training(name))
+    return ancient(f"{folder}/weights.safetensors")
+
+
+def segmented_videos(wildcards):
+    """The videos that a segmenter is run over: found, and their frames counted."""
+    return ancient(str(layout.data_of(LIBRARY.segmenters.detection(wildcards.segmenter).videos)))
+
+
+def found(wildcards):
+    """What the segmenter of a domain has found. Ancient: the folder's name holds the hash of the pass."""
+    name = LIBRARY.page(wildcards.dataset).segmented.by
+    folder = layout.detections_folder(name, LIBRARY.segmenters.detection(name))
+    shards = range(LIBRARY.segmenters.pages[name].videos.shards)
+    return [ancient(f"{folder}/found/{shard:04d}.json") for shard in shards]
 
 
 def whole_manifest(wildcards):

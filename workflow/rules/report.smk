@@ -96,6 +96,7 @@ rule page:
         f"{layout.LEDGER}.md",
         contact_sheets,
         all_audits,
+        all_segmenters,
     output:
         layout.INDEX,
     log:

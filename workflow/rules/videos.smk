@@ -10,7 +10,7 @@ rule manifest:
     benchmark:
         "results/logs/manifest/{dataset}-{collection}.tsv"
     wildcard_constraints:
-        dataset=one_of(LIBRARY.whole_names()),
+        dataset=one_of(LIBRARY.wholes),
     conda:
         "../../envs/retrace.yaml"
     resources:

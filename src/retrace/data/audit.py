@@ -26,12 +26,15 @@ def audit(
     folder: Path,
     frames: Path,
     share: float,
+    composed: dict[str, Any] | None = None,
 ) -> None:
     """Gather the reports of all shards into `folder`.
 
     videos.parquet     one row a stored video, in the order of the manifest: what the loader reads
     audit.json         counts against the page's, coverage, sizes, the encoder, every loss with its reason
     contact-sheet.png  some videos of some classes
+
+    `composed` is what is to be told besides of videos that were composed here.
 
     Raises UserError where more than `share` of the videos were lost on the way, with the list.
     """
@@ -60,6 +63,8 @@ def audit(
         "videos_sha256": digest,
         "lost": [{"id": video, "reason": reason} for video, reason in failures],
     }
+    if composed is not None:
+        found["composed"] = composed
     write_text(folder / "audit.json", json.dumps(found, indent=2) + "\n")
     with atomic(folder / "contact-sheet.png") as temporary:
         contact_sheet(temporary, stored.to_pylist(), collection.classes, frames)

@@ -12,6 +12,7 @@ from retrace.data import audit as audits
 from retrace.data import manifest as manifests
 from retrace.data import shards
 from retrace.data import subsample as subsets
+from retrace.data.composed import summary, write_annotations
 from retrace.data.synthetic.videos.write import synthesize as write_videos
 from retrace.errors import UserError
 from retrace.files import write_text
@@ -42,7 +43,7 @@ class Preparation:
 
     def data_root(self) -> Path:
         """Return the folder of the original videos. Raises UserError if nobody has said where it is."""
-        if self.files.generator is not None:
+        if self.files.generator is not None or self.files.segmented is not None:
             return self.originals
         if self.whole not in self.folders:
             raise UserError(
@@ -64,6 +65,11 @@ class Preparation:
             raise UserError(
                 f"{self.name} is made of {self.whole}: `retrace subsample {self.name}` chooses its videos"
             )
+        if self.files.segmented is not None:
+            detection = self.library.segmenters.detection(self.files.segmented.by)
+            source = self.library.root / collection_folder(detection.videos.collection)
+            split, frames = detection.videos.split, detection.frames
+            write_annotations(self.files, source, split, frames, self.collection, self.originals)
         manifests.build_manifest(self.collection, self.files, self.data_root(), self.folder)
 
     def subsample(self) -> None:
@@ -109,7 +115,17 @@ class Preparation:
             folder=self.folder,
             frames=self.frames,
             share=self.max_missing,
+            composed=self._composition(),
         )
+
+    def composed(self, shard: int) -> Path:
+        """Return the report of one shard of composed videos."""
+        return self.originals / "composed" / f"{shard:04d}.json"
+
+    def _composition(self) -> dict[str, Any] | None:
+        if self.files.segmented is None:
+            return None
+        return summary([self.composed(shard) for shard in range(self.files.shards)])
 
     def _shard(self, shard: int) -> Path:
         return self.folder / "shards" / f"{shard:04d}.parquet"

@@ -1,4 +1,4 @@
-"""Domains made of a dataset's own videos: what becomes of the divers that a segmenter finds, and of the rest."""
+"""Domains made of a dataset's own videos: what becomes of the divers that a segmenter finds, and the rest."""
 
 from typing import Annotated, Literal, Self
 
@@ -33,11 +33,12 @@ class PaintOver(Strict):
 
 
 class Composition(Strict):
-    """How frames are composed: where a diver is, and what becomes of there and elsewhere."""
+    """How videos are composed: where a diver is, what becomes of there and elsewhere, how it is encoded."""
 
     threshold: Fraction = Field(description="a pixel belongs to an instance whose mask is above this there")
     instances: PositiveInt | None = Field(description="the most in a frame, by score; none: all")
     effect: Annotated[BlurElsewhere | PaintOver, Field(discriminator="kind")]
+    bit_rate: PositiveInt = Field(description="of the composed videos, MPEG-4, in bits a second")
 
 
 class Segmented(Composition):

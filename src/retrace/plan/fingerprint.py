@@ -29,7 +29,7 @@ def of_claims(plan: Plan) -> str:
 def of_ledger(plan: Plan) -> str:
     """Return a digest of every assumption, the cells that rest on it, and what the scale changes."""
     library = plan.library
-    pages = [*plan.documents.values(), *library.documents.values(), *library.segmenter_documents.values()]
+    pages = [*plan.documents.values(), *library.documents.values(), *library.segmenters.documents.values()]
     cells = [(c.place, c.not_run, c.definition and c.definition.model_dump()) for c in plan.all_cells()]
     return digest([[page.assumptions for page in pages], cells, plan.overlay.model_dump(mode="json")])
 
@@ -37,11 +37,9 @@ def of_ledger(plan: Plan) -> str:
 def of_page(plan: Plan) -> str:
     """Return a digest of everything on every page: the page to open tells of all of it."""
     library = plan.library
-    pages = {**plan.papers, **plan.datasets, **library.videos, **library.masks, "scale": plan.overlay}
-    whole = [
-        {k: p.model_dump(mode="json") for k, p in found.items()} for found in (pages, library.segmenters)
-    ]
-    return digest([of_ledger(plan), *whole])
+    folders = (plan.papers, plan.datasets, library.videos, library.masks, library.segmenters.pages)
+    pages = [page for folder in folders for page in folder.items()] + [("scale", plan.overlay)]
+    return digest([of_ledger(plan), [[name, page.model_dump(mode="json")] for name, page in pages]])
 
 
 def _of_cell(cell: Cell) -> list[object]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retrace.plan.identity import collection_name, digest, maps_name, run_name, split_name, view_name
 from retrace.plan.maps import Maps
+from retrace.plan.segmenter import Detection, Segmenter
 from retrace.plan.spec import Run, Split, VideoView, View
 from retrace.plan.video import Collection, Footage, VideoSplit
 
@@ -18,6 +19,10 @@ PATHS = f"{SPLIT}/paths-{{videos}}.npz"
 COLLECTION = f"{RESULTS}/data/{{dataset}}/{{collection}}"
 SHARD = f"{COLLECTION}/shards/{{shard}}.parquet"
 ORIGINALS = f"{RESULTS}/data/{{dataset}}/originals-{{footage}}"
+COMPOSED = f"{ORIGINALS}/composed/{{shard}}.json"
+DETECTIONS = f"{RESULTS}/data/{{dataset}}/detections-{{segmenter}}-{{detections}}"
+FOUND = f"{DETECTIONS}/found/{{shard}}.json"
+SEGMENTER = f"{RESULTS}/segmenters/{{segmenter}}-{{tuning}}"
 MANIFEST_FILES = ("manifest.parquet", "annotations.json")
 COLLECTION_FILES = ("videos.parquet", "audit.json", SHEET)
 RUN = f"{RESULTS}/runs/{{dataset}}/{{run}}"
@@ -38,6 +43,8 @@ CLAIMS = f"{PAGE}/claims.csv"
 LEDGER = f"{PAGE}/ledger"
 PUBLISHED = f"{RESULTS}/published/{{paper}}.csv"
 
+SEGMENTER_FILES = ("weights.safetensors", "segmenter.json", "env.json")
+SEGMENTER_PICTURES = ("curve.png", "overlays.png")
 SPLIT_FILES = ("manifest.parquet", "audit.json", SHEET, "preview.gif", "clips.npy")
 TABLE_SUFFIXES = (".md", ".csv", ".tex")
 FIGURE_SUFFIXES = (".png", ".pdf", ".csv")
@@ -81,6 +88,17 @@ def originals_folder(footage: Footage) -> Path:
 def frames_folder(footage: Footage) -> Path:
     """Return the folder of stored frames, one file a video, shared by all sets drawn from `footage`."""
     return Path(RESULTS, "data", footage.dataset, f"frames-{digest(footage)}")
+
+
+def segmenter_folder(name: str, segmenter: Segmenter) -> Path:
+    """Return the folder of a trained segmenter: weights, figures, curve, pictures."""
+    return Path(SEGMENTER.format(segmenter=name, tuning=digest(segmenter)))
+
+
+def detections_folder(name: str, detection: Detection) -> Path:
+    """Return the folder of what the segmenter `name` found, one file a video, and a report for each shard."""
+    dataset = detection.videos.dataset
+    return Path(DETECTIONS.format(dataset=dataset, segmenter=name, detections=digest(detection)))
 
 
 def run_folder(run: Run) -> Path:

@@ -3,24 +3,23 @@
 import hashlib
 import random
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from retrace.errors import UserError
-from retrace.plan.composition import Composed, Segmented
 from retrace.plan.datasets import ClassList, Dataset, DatasetPage, LabelledFrames, Page, Subset, VideoDataset
-from retrace.plan.identity import digest
 from retrace.plan.load import Assumption, Document, documents
 from retrace.plan.mistakes import checked
-from retrace.plan.segmenter import Detection, MaskSplits, Segmenter, SegmenterPage
+from retrace.plan.segmenters import Segmenters
 from retrace.plan.strict import nearest
-from retrace.plan.video import Collection, Footage, Holdout, VideoSplit
+from retrace.plan.video import Collection, Footage, Holdout
 
 CLASSES = "datasets/classes"
 """Where the class lists lie: one name a line, in the order of the labels."""
 
 
 class Library:
-    """Every page in datasets/ and segmenters/.
+    """Every page in datasets/, and those in segmenters/.
 
     Attributes: `documents` (datasets' pages as read), `clips` (datasets stored as arrays), `videos` (datasets
     of videos and subsets of them), `masks` (labelled frames) and `segmenters`, each by name.
@@ -37,16 +36,12 @@ class Library:
         self.clips = {name: page for name, page in pages.items() if isinstance(page, Dataset)}
         self.videos = {name: page for name, page in pages.items() if isinstance(page, VideoDataset | Subset)}
         self.masks = {name: page for name, page in pages.items() if isinstance(page, LabelledFrames)}
-        self.segmenter_documents = documents(root, "segmenters")
-        self.segmenters = {
-            name: checked(SegmenterPage.model_validate, page.data, page)
-            for name, page in self.segmenter_documents.items()
-        }
+        self.segmenters = Segmenters(self)
         self._collections: dict[str, Collection] = {}
 
     def check_stand_ins(self, stand_ins: Mapping[str, str], scale: Document) -> None:
         """Raise UserError, placed in the page `scale`, for what is no stand-in or needs none."""
-        generated = {name for name in self.videos if self._is_generated(name)}
+        generated = {name for name in self.videos if self.is_generated(name)}
         for name, stand_in in stand_ins.items():
             where = ("stand_ins", name)
             if name not in self.videos.keys() - generated:
@@ -58,20 +53,19 @@ class Library:
                     scale.problem(where, f"'{stand_in}' is no generated dataset of videos; {hint}")
                 )
 
-    def _is_generated(self, name: str) -> bool:
-        """Tell whether the videos of `name` are generated, or made of such."""
-        page = self.videos[name]
-        if not isinstance(page, VideoDataset):
+    def is_generated(self, name: str) -> bool:
+        """Tell whether there are videos of this name, and generated, or made of such as are."""
+        page = self.wholes.get(name)
+        if page is None:
             return False
         if page.segmented is not None:
-            return self._is_generated(self.detection(name).videos.dataset)
+            self.collection(name)  # a wrong name is told with its place
+            return self.is_generated(self.segmenters.detection(page.segmented.by).videos.dataset)
         return page.generator is not None
 
     def check(self) -> None:
         """Resolve every collection, so that every mistake on any page is found now. Raises UserError."""
-        for name in self.segmenters:
-            self.segmenter(name)
-            self._detection(name)
+        self.segmenters.check()
         for name in self.videos:
             self.collection(name)
 
@@ -79,9 +73,10 @@ class Library:
         """Return the names of all datasets that are made of another one's videos."""
         return [name for name in self.videos if self.whole(name) != name]
 
-    def whole_names(self) -> list[str]:
-        """Return the names of all datasets of videos that are no subsets."""
-        return [name for name in self.videos if self.whole(name) == name]
+    @cached_property
+    def wholes(self) -> dict[str, VideoDataset]:
+        """The pages of all datasets of videos that are no subsets, by name."""
+        return {name: page for name, page in self.videos.items() if isinstance(page, VideoDataset)}
 
     def require_videos(self, name: str) -> None:
         """Raise UserError with the nearest name if there is no such dataset of videos."""
@@ -133,7 +128,7 @@ class Library:
         )
 
     def _footage(self, name: str, page: VideoDataset, classes: tuple[str, ...]) -> Footage:
-        generated = page.generator is not None
+        generated, how = page.generator is not None, page.segmented
         return Footage(
             dataset=name,
             version=page.version,
@@ -142,80 +137,15 @@ class Library:
             classes=classes if generated else None,
             videos=page.annotated() if generated else None,
             store=page.store,
-            composed=self._composed(name, page.segmented) if page.segmented else None,
+            composed=self.segmenters.composed(name, how, classes) if how is not None else None,
         )
-
-    # What a segmenter makes
-
-    def segmenter(self, name: str) -> Segmenter:
-        """Return the training of a segmenter. Raises UserError if its labelled frames are nothing known."""
-        page, document = self.segmenters[name], self.segmenter_documents[name]
-        frames = self.masks.get(page.frames)
-        if frames is None:
-            message = f"there are no labelled frames '{page.frames}'; {nearest(page.frames, self.masks)}"
-            raise UserError(document.problem(("frames",), message))
-        return Segmenter(
-            recipe=page.recipe,
-            frames=self._mask_splits(page.frames, frames),
-            model=page.model,
-            training=page.training,
-        )
-
-    def detection(self, name: str) -> Detection:
-        """Return the pass over other videos that the videos of `name`, which are segmented, are made from."""
-        segmented = self.page(name).segmented
-        assert segmented is not None
-        if segmented.by not in self.segmenters:
-            message = f"there is no segmenter '{segmented.by}'; {nearest(segmented.by, self.segmenters)}"
-            raise UserError(self.documents[name].problem(("segmented", "by"), message))
-        return self._detection(segmented.by)
 
     def assumptions(self, name: str) -> tuple[Assumption, ...]:
         """Return the values behind the dataset `name` that no paper prints."""
-        page = self.videos.get(name)
-        if not isinstance(page, VideoDataset) or page.segmented is None:
-            return self.documents[name].assumptions
-        by = page.segmented.by
-        return (
-            *self.documents[name].assumptions,
-            *self.segmenter_documents[by].assumptions,
-            *self.documents[self.segmenters[by].frames].assumptions,
-        )
-
-    def _detection(self, segmenter: str) -> Detection:
-        asked, document = self.segmenters[segmenter].videos, self.segmenter_documents[segmenter]
-        pages = {
-            name: page
-            for name, page in self.videos.items()
-            if isinstance(page, VideoDataset) and page.segmented is None
-        }
-        if asked.of not in pages:
-            message = f"'{asked.of}' is no dataset of videos as filmed; {nearest(asked.of, pages)}"
-            raise UserError(document.problem(("videos", "of"), message))
-        splits = pages[asked.of].splits
-        if asked.split not in splits:
-            message = f"'{asked.of}' has no split '{asked.split}'; {nearest(asked.split, splits)}"
-            raise UserError(document.problem(("videos", "split"), message))
-        return Detection(
-            segmenter=digest(self.segmenter(segmenter)),
-            videos=VideoSplit(collection=self.collection(asked.of), split=asked.split),
-            **asked.model_dump(include={"frames", "height", "width"}),
-        )
-
-    def _mask_splits(self, name: str, page: LabelledFrames) -> MaskSplits:
-        if page.of is not None and (page.of not in self.videos or not self._is_generated(page.of)):
-            generated = [other for other in self.videos if self._is_generated(other)]
-            message = f"'{page.of}' is no generated dataset of videos; {nearest(page.of, generated)}"
-            raise UserError(self.documents[name].problem(("of",), message))
-        return MaskSplits(
-            dataset=name,
-            **page.model_dump(include={"version", "train", "val", "seed"}),
-            footage=self.collection(page.of).footage if page.of is not None else None,
-        )
-
-    def _composed(self, name: str, segmented: Segmented) -> Composed:
-        values = segmented.model_dump(exclude={"by"})
-        return Composed(detections=digest(self.detection(name)), **values)
+        own, page = self.documents[name].assumptions, self.wholes.get(name)
+        if page is None or page.segmented is None:
+            return own
+        return own + self.segmenters.assumptions(page.segmented.by)
 
     def _chosen(self, page: Subset, known: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Return the classes of a subset: a draw keeps the order of the whole, a list has its own."""

@@ -17,7 +17,7 @@ class MaskRcnn(Strict):
     """Mask R-CNN with a feature pyramid on a ResNet, as torchvision has it, for one class.
 
     The sizes in torchvision's own: width 64, channels 256, head 1024, anchors 32 to 512, 2000 and 1000
-    proposals, 512 rois, short side 800, long side 1333.
+    proposals, 512 rois, score 0.05, short side 800, long side 1333.
     """
 
     backbone: Literal["resnet18", "resnet50"]
@@ -31,6 +31,7 @@ class MaskRcnn(Strict):
         description="the most of an image, in training and otherwise"
     )
     rois: PositiveInt = Field(description="proposals of an image that train the heads")
+    score: Fraction = Field(description="what a detection's has to exceed")
     weights: Literal["coco", "random"]
     norm: Literal["frozen", "group"] = Field(
         description="frozen: batch normalisation with the statistics of the weights"
@@ -42,12 +43,14 @@ class MaskRcnn(Strict):
     long_side: PositiveInt = Field(description="the most that its longer side may then have")
 
     @model_validator(mode="after")
-    def _norm_goes_with_weights(self) -> Self:
+    def _weights_fit(self) -> Self:
         if self.weights == "random" and (self.norm == "frozen" or self.trainable < 5):
             key = "norm" if self.norm == "frozen" else "trainable"
             raise mistake("random weights need norm 'group' and all 5 stages trained", key)
-        if self.weights == "coco" and self.norm == "group":
-            raise mistake("the weights from COCO have norm 'frozen'", "norm")
+        own = {"backbone": "resnet50", "width": 64, "channels": 256, "head": 1024, "norm": "frozen"}
+        other = next((key for key, value in own.items() if getattr(self, key) != value), None)
+        if self.weights == "coco" and other is not None:
+            raise mistake(f"the weights from COCO are those of torchvision's own sizes: {own[other]}", other)
         return self
 
 
@@ -74,6 +77,7 @@ class Sampled(Strict):
     )
     height: PositiveInt = Field(description="what a frame is resized to, whatever its aspect")
     width: PositiveInt
+    antialias: bool = Field(description="whether a frame that is made smaller, bilinear, is smoothed before")
     shards: PositiveInt = Field(description="jobs that the work is cut into")
 
 
@@ -86,6 +90,7 @@ class SegmenterPage(Strict):
     model: MaskRcnn
     training: FineTuning
     videos: Sampled
+    published: Fraction | None = Field(None, description="the box IoU as printed")
 
 
 class MaskSplits(Strict):
@@ -118,3 +123,4 @@ class Detection(Strict):
     frames: PositiveInt
     height: PositiveInt
     width: PositiveInt
+    antialias: bool

@@ -3,16 +3,9 @@
 Like `spec`, these types are hashed and have no defaults; where a user keeps the files has no place here.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from retrace.plan.composition import Composed
 from retrace.plan.strict import Fraction, Name, Strict, absent, mistake
@@ -107,13 +100,7 @@ class Footage(Strict):
     classes: tuple[str, ...] | None = Field(description="what to generate; none where nothing is")
     videos: dict[SplitName, NonNegativeInt] | None = Field(description="how many to generate of each split")
     store: Store
-    composed: Composed | None = None
-
-    @model_serializer(mode="wrap")
-    def _leave_out_none(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Return plain data. Videos that are not composed say nothing of it: their hash is on record."""
-        data = serialize(self)
-        return data if self.composed is not None else {k: v for k, v in data.items() if k != "composed"}
+    composed: Composed | None = Field(None, exclude_if=absent)
 
 
 class Cut(Strict):

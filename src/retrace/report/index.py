@@ -10,7 +10,7 @@ from retrace.plan.layout import INDEX, run_folder
 from retrace.plan.page import Paper
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run
-from retrace.report import claims, ledger, views
+from retrace.report import claims, ledger, segmenters, views
 from retrace.report.outcome import run_label
 from retrace.report.rests_on import name
 from retrace.report.results import Results
@@ -64,6 +64,8 @@ def _context(plan: Plan) -> dict[str, Any]:
         "words": WORDS,
         "claim_words": claims.VERDICTS,
         "splits": [views.split_view(plan, split) for split in plan.splits.values()],
+        "segmenters": segmenters.segmenter_views(plan),
+        "composed": segmenters.composed_in_words,
         "collections": [views.collection_view(plan, found) for found in plan.collections.values()],
         "runs": [_run(results, run) for run in plan.runs.values()],
         "ledger": ledger.entries(plan),

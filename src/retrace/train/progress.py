@@ -1,7 +1,7 @@
 """Where a run stands: what the log says of it, which epoch is best, and whether it is over."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -14,6 +14,8 @@ from retrace.train.weights import Weights, on_cpu
 class Progress:
     """All that is remembered of a run, apart from weights, optimiser, schedule and random numbers."""
 
+    MONITORED: ClassVar[str] = MONITOR
+    """What the log calls the figure that decides which epoch is best."""
     epochs: int = 0
     """Epochs finished."""
     step: int = 0
@@ -38,7 +40,7 @@ class Progress:
             return "epochs"
         return "patience" if self.epochs - self.best_epoch >= protocol.patience else None
 
-    def close_epoch(self, val_top1: float, val_seconds: float, lr: float) -> bool:
+    def close_epoch(self, value: float, val_seconds: float, lr: float) -> bool:
         """Turn the sums of the epoch into a record of the log; return whether it is the best so far."""
         self.epochs += 1
         self.log.append(
@@ -47,7 +49,7 @@ class Progress:
                 "step": self.epochs * self.step,
                 "loss": self.loss_sum / self.clips,
                 "lr": lr,
-                MONITOR: val_top1,
+                self.MONITORED: value,
                 "seconds": round(self.seconds, 3),
                 "val_seconds": round(val_seconds, 3),
                 "data_wait": round(self.waited / self.seconds, 4),
@@ -56,9 +58,9 @@ class Progress:
         )
         self.step, self.clips = 0, 0
         self.loss_sum = self.seconds = self.waited = 0.0
-        better = val_top1 > self.best_val
+        better = value > self.best_val
         if better:
-            self.best_epoch, self.best_val = self.epochs, val_top1
+            self.best_epoch, self.best_val = self.epochs, value
         return better
 
     def keep_matched(self, model: nn.Module, wanted: tuple[float, ...]) -> None:

@@ -1,0 +1,1 @@
+"""Diver segmentation: a detector fine-tuned on labelled frames, and what it finds in videos."""
