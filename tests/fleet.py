@@ -2,69 +2,50 @@
 
 import multiprocessing
 import os
-import socket
+import time
 from collections.abc import Callable
 from multiprocessing import forkserver
 
-MEETINGS = 20
-"""How many programs one start of ranks may go through."""
+from torch.distributed import TCPStore
 
-context = multiprocessing.get_context("forkserver")
+_PROGRAMS = 12
+"""The most that ranks go through in one start."""
+_CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def prepare() -> None:
     """Start the process to fork from, which imports torch while the first tests run."""
     slow = ["retrace.train.loop", "retrace.evaluate.score", "pytest", "torch._dynamo"]
-    context.set_forkserver_preload(slow)
+    _CONTEXT.set_forkserver_preload(slow)
     forkserver.ensure_running()
 
 
-def start(ranks: int, work: Callable[..., None], *args: object) -> list:
-    """Do `work` with `args` on each of `ranks`; return the processes."""
-    ports = _free_ports(MEETINGS) if ranks > 1 else []
-    processes = [
-        context.Process(target=_rank, args=(rank, ranks, ports, work, args)) for rank in range(ranks)
-    ]
+def on_ranks(ranks: int, work: Callable[..., None], *args: object, seconds: float = 90) -> list[int]:
+    """Do `work` with `args` on each of `ranks`; return their exit codes. Those that hang are killed."""
+    # where they meet; torchrun, too, has such a store of its own
+    places = [TCPStore("localhost", 0, is_master=True, wait_for_workers=False) for _ in range(_PROGRAMS)]
+    ports = " ".join(str(place.port) for place in places)
+    everyone = [(rank, ranks, ports, work, args) for rank in range(ranks)]
+    processes = [_CONTEXT.Process(target=_rank, args=one) for one in everyone]
     for process in processes:
         process.start()
-    return processes
-
-
-def exit_codes(processes: list, seconds: float = 60) -> list[int]:
-    """Return the exit code of each; those that hang are killed."""
+    end = time.monotonic() + seconds
     for process in processes:
-        process.join(seconds)
+        process.join(max(end - time.monotonic(), 0))
         if process.is_alive():
             process.kill()
             process.join()
     return [process.exitcode for process in processes]
 
 
-def on_ranks(ranks: int, work: Callable[..., None], *args: object) -> list[int]:
-    """Do `work` on `ranks` and return their exit codes."""
-    return exit_codes(start(ranks, work, *args))
-
-
 def meet_anew() -> None:
-    """Let the ranks meet once more, elsewhere: torchrun would start new processes for each program."""
-    if places := os.environ.get("PLACES"):
-        os.environ["MASTER_PORT"], _, os.environ["PLACES"] = places.partition(" ")
+    """Let the ranks meet once more, as for a new program: torchrun would start new processes for it."""
+    os.environ["MASTER_PORT"], _, os.environ["LATER_PORTS"] = os.environ["LATER_PORTS"].partition(" ")
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("localhost", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-def _rank(rank: int, ranks: int, ports: list[int], work: Callable[..., None], args: tuple) -> None:
+def _rank(rank: int, ranks: int, ports: str, work: Callable[..., None], args: tuple) -> None:
     places = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": ranks}
-    if ranks > 1:
-        os.environ |= {name: str(value) for name, value in places.items()}
-        os.environ |= {"MASTER_ADDR": "localhost", "PLACES": " ".join(map(str, ports))}
-        meet_anew()
+    os.environ |= {name: str(value) for name, value in places.items()}
+    os.environ |= {"MASTER_ADDR": "localhost", "LATER_PORTS": ports, "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    meet_anew()
     work(*args)

@@ -57,7 +57,7 @@ class Gradient:
         Where memory runs out the micro-batch is halved. A rank that is alone then starts again; one of
         several raises Abandoned, since the others already wait for it in the middle of the step.
         """
-        random = _random_state()
+        random = _random_state(x_BVTCHW.device)
         while True:
             cut = self.cut(batch)
             loss = if_it_fits(self._add, x_BVTCHW, labels_B, cut)
@@ -84,9 +84,9 @@ class Gradient:
             norms = nullcontext() if whole else self.norms.portion(groups[number], share)
             with norms, self._exchange(number == own[-1]):
                 logits = answer(self._replica, x, self.run.protocol, self._classes)
-                loss = cross_entropy(logits, labels) * share
-                (loss * ranks.count).backward()  # DDP takes the mean over ranks, and this is a sum
-            value += loss.item()
+                loss = cross_entropy(logits, labels) * (share * ranks.count)  # DDP takes the mean over ranks
+                loss.backward()
+            value += loss.item() / ranks.count
         if not own:
             self._idle(x_BVTCHW)
         if not whole:
@@ -166,8 +166,8 @@ def _largest(cut: list[Portion]) -> int:
     return max(len(portion.share(portion.ranks[0])) for portion in cut)
 
 
-def _random_state() -> tuple[Tensor, Tensor | None]:
-    return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    return torch.get_rng_state(), torch.cuda.get_rng_state() if device.type == "cuda" else None
 
 
 def _set_random_state(state: tuple[Tensor, Tensor | None]) -> None:

@@ -20,7 +20,7 @@ class Portion(NamedTuple):
 
     def share(self, rank: int) -> np.ndarray:
         """Return the clips of `rank`, which is one of `ranks`; shares differ by one clip at most."""
-        return np.array_split(self.clips, len(self.ranks))[self.ranks.index(rank)]
+        return _split(self.clips, len(self.ranks))[self.ranks.index(rank)]
 
 
 def portions(batch: np.ndarray, norm_batch: int, ranks: int, most: int | None = None) -> list[Portion]:
@@ -37,7 +37,7 @@ def portions(batch: np.ndarray, norm_batch: int, ranks: int, most: int | None = 
     for number, part in enumerate(parts):
         first = number * groups // len(parts) * size
         pieces = 1 if most is None else -(-len(part) // (most * size))
-        for clips in np.array_split(part, pieces):
+        for clips in _split(part, pieces):
             cut.append(Portion(clips, range(first, first + min(size, len(clips)))))
     return cut
 
@@ -46,3 +46,7 @@ def own_clips(cut: list[Portion], rank: int) -> np.ndarray:
     """Return the clips of all portions that `rank` computes, in their order."""
     shares = [portion.share(rank) for portion in cut if rank in portion.ranks]
     return np.concatenate(shares) if shares else np.empty(0, dtype=np.int64)
+
+
+def _split(clips: np.ndarray, count: int) -> list[np.ndarray]:
+    return [clips] if count == 1 else np.array_split(clips, count)  # numpy is slow for what is most frequent

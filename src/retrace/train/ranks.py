@@ -92,6 +92,7 @@ def together() -> Iterator[Ranks]:
     try:
         dist.init_process_group(backend, timeout=TIMEOUT, device_id=device)
         yield ranks
+        ranks.wait()  # what rank 0 writes is there when any of them returns
     except Exception as error:
         if _says_lost(error):
             raise Abandoned("another rank is gone") from error
