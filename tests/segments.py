@@ -8,8 +8,8 @@ from PIL import Image
 
 from retrace.plan.segmenter import FineTuning, MaskRcnn, MaskSplits, Segmenter
 from retrace.plan.spec import Adam
+from retrace.segment.found import Found
 from retrace.segment.frames import Frame
-from retrace.segment.model import Found
 
 HEIGHT, WIDTH = 48, 64
 SMALL = MaskRcnn(

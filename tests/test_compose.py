@@ -1,21 +1,25 @@
 """S1, S2 and T against a composition spelt out pixel by pixel, and at the edges of what can be found."""
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 import torch
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.transforms.functional import gaussian_blur
 
-from pages import ROOT
+from pages import ENVIRONMENT, ROOT
 from retrace.data.decode import decode
 from retrace.errors import UserError
 from retrace.plan.library import Library
 from retrace.segment import detections
 from retrace.segment.clips import frame_indices
-from retrace.segment.compose import compose, regions
-from retrace.segment.model import Found
-from retrace.segment.paste import pasted
+from retrace.segment.compose import blurred, compose, regions
+from retrace.segment.found import Found
+from retrace.segment.region import region
 from retrace.segment.write import write_video
 from segments import found, frame_of
 
@@ -59,7 +63,7 @@ def stretched(found: Found, size, instances: int | None, threshold: float) -> np
     return region
 
 
-def blurred(x_HW3: np.ndarray, kernel: int, sigma: float) -> np.ndarray:
+def blurred_by_hand(x_HW3: np.ndarray, kernel: int, sigma: float) -> np.ndarray:
     """The frame blurred with a Gaussian, mirrored at its edges, without an edge pixel twice."""
     reach = kernel // 2
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
@@ -92,9 +96,37 @@ def test_a_domain_is_what_it_is_pixel_by_pixel(domain, boxes):
     if domain == "t":
         assert np.array_equal(y_HW3, np.where(region, [124, 117, 104], np.rint(255 * x_HW3)))
     else:
-        expected = np.where(region, x_HW3, blurred(x_HW3, 55, 15)) * 255
+        expected = np.where(region, x_HW3, blurred_by_hand(x_HW3, 55, 15)) * 255
         assert np.abs(y_HW3 + 0.5 - expected).max() < 0.51  # cut, not rounded
         assert np.array_equal(y_HW3[region[..., 0]], np.rint(expected[region[..., 0]]))
+
+
+def test_a_region_is_what_torchvision_pastes():
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        low = torch.rand(3, 2, generator=generator) * torch.tensor([85.0, 65.0])
+        high = (low + torch.rand(3, 2, generator=generator) * 60).minimum(torch.tensor([90.0, 70.0]))
+        one = soft(seed, *torch.cat([low, high], 1).tolist())
+        pasted = paste_masks_in_image(one.masks_NSS[:, None], one.boxes_N4, SIZE)[:, 0]
+        for threshold, instances in ((0.0, None), (0.4, 2)):
+            expected = (pasted[:instances] > threshold).any(0)
+            assert torch.equal(region(one, SIZE, instances, threshold), expected)
+
+
+def test_the_blur_is_torchvisions():
+    x_TCHW = torch.cat([frame(1), frame(2)])
+    for kernel, sigma in ((55, 15.0), (19, 5.0), (1, 2.0)):
+        expected = gaussian_blur(x_TCHW, [kernel, kernel], [sigma, sigma])
+        torch.testing.assert_close(blurred(x_TCHW, kernel, sigma), expected, atol=1e-5, rtol=0)
+
+
+def test_composing_does_not_wait_for_torchvision():
+    slow = "{'torchvision', 'torch._dynamo', 'pandas'} & {*sys.modules}"
+    program = f"import retrace.segment.composing, sys; print({slow})"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "set()"
 
 
 def test_shape_is_what_is_above_the_threshold_and_box_all_that_is_above_nothing():
@@ -117,13 +149,13 @@ def test_without_a_diver_shape_is_blurred_all_over_and_texture_is_left_alone(dom
     if domain == "t":
         assert torch.equal(y_TCHW, (255 * x_TCHW).round().to(torch.uint8))
     else:
-        expected = blurred(x_TCHW[0].permute(1, 2, 0).double().numpy(), 55, 15)
+        expected = blurred_by_hand(x_TCHW[0].permute(1, 2, 0).double().numpy(), 55, 15)
         assert np.abs(y_TCHW[0].permute(1, 2, 0).numpy() + 0.5 - 255 * expected).max() < 0.51
 
 
 def test_all_that_is_found_is_painted_over_and_two_are_kept():
     three = found((5, 8, 25, 60), (50, 20, 80, 41), (60, 50, 88, 66))
-    third = pasted(Found(*(value[2:] for value in three)), SIZE, None, 0)
+    third = region(Found(*(value[2:] for value in three)), SIZE, None, 0)
     assert regions([three], SIZE, DOMAINS["t"])[0][third].all()
     for domain in ("s1", "s2"):
         assert regions([three], SIZE, DOMAINS[domain])[0][third].sum() < third.sum() / 4

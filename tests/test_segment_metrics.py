@@ -5,7 +5,8 @@ import torch
 from torchvision.ops import box_iou
 
 from papertext import oracle
-from retrace.segment.metrics import diver_ious, paper_box_iou, region_iou, scores
+from retrace.segment.metrics import diver_ious, paper_box_iou, scores
+from retrace.segment.region import region_iou
 from segments import found, frame_of
 
 

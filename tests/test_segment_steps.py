@@ -19,9 +19,10 @@ from retrace.doctor import examine_data, examine_frames
 from retrace.errors import UserError
 from retrace.plan.library import Library
 from retrace.segment import detections
+from retrace.segment.composing import Composing
+from retrace.segment.found import Found
 from retrace.segment.known import Known
-from retrace.segment.model import Found
-from retrace.segment.steps import Composing, Segmenting
+from retrace.segment.steps import Segmenting
 from segments import write_frames
 
 DOMAINS = ("divers-s1", "divers-s2", "divers-t")
@@ -96,7 +97,7 @@ def know(library: Library) -> None:
     """Put the known masks in the place of what was found: the nearer diver first."""
     steps = Segmenting(library, "divers", {})
     for video, jump in jumps(library).items():
-        path = steps.file({"split": "test", "id": video})
+        path = detections.file_of(steps.detections, {"split": "test", "id": video})
         indices = detections.read(path).frames_T
         detections.write(path, indices, [as_found(masks) for masks in divers.masks(jump)[indices]])
 

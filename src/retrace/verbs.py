@@ -104,7 +104,7 @@ def segment(options: argparse.Namespace) -> None:
 
 def compose(options: argparse.Namespace) -> None:
     from retrace.plan.library import Library
-    from retrace.segment.steps import Composing
+    from retrace.segment.composing import Composing
 
     Composing(Library(ROOT), options.dataset, _folders(options)).compose(options.shard)
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
+from torch.nn.functional import conv2d, pad
 
 from retrace.plan.composition import BlurElsewhere, Composition, PaintOver
-from retrace.segment.model import Found
-from retrace.segment.paste import pasted
+from retrace.segment.found import Found
+from retrace.segment.region import region
 
 
 def regions(found: Sequence[Found], size: tuple[int, int], how: Composition) -> Tensor:
     """Return the region of the divers in each frame of `size` (height, width), bool (T, H, W)."""
-    return torch.stack([pasted(one, size, how.instances, how.threshold) for one in found])
+    return torch.stack([region(one, size, how.instances, how.threshold) for one in found])
 
 
 def compose(x_TCHW: Tensor, region_THW: Tensor, effect: BlurElsewhere | PaintOver) -> Tensor:
@@ -28,11 +28,23 @@ def compose(x_TCHW: Tensor, region_THW: Tensor, effect: BlurElsewhere | PaintOve
     region_T1HW = region_THW[:, None]
     match effect:
         case BlurElsewhere(kernel=kernel, sigma=sigma):
-            blurred_TCHW = gaussian_blur(x_TCHW, [kernel, kernel], [sigma, sigma])
-            return _bytes(torch.where(region_T1HW, x_TCHW, blurred_TCHW))
+            return _bytes(torch.where(region_T1HW, x_TCHW, blurred(x_TCHW, kernel, sigma)))
         case PaintOver(colour=colour):
             paint_C11 = torch.tensor(colour, dtype=torch.uint8)[:, None, None]
             return torch.where(region_T1HW, paint_C11, _bytes(x_TCHW))
+
+
+def blurred(x_TCHW: Tensor, kernel: int, sigma: float) -> Tensor:
+    """Return frames under a Gaussian of `kernel` x `kernel` pixels, mirrored at their edges.
+
+    Rows first, then columns: torchvision's `gaussian_blur` but for rounding, in a fraction of the time.
+    """
+    reach = kernel // 2
+    weights_K = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    weights_K = weights_K / weights_K.sum()
+    planes_N1HW = pad(x_TCHW, (reach,) * 4, mode="reflect").flatten(0, 1)[:, None]
+    planes_N1HW = conv2d(conv2d(planes_N1HW, weights_K.view(1, 1, 1, -1)), weights_K.view(1, 1, -1, 1))
+    return planes_N1HW.view_as(x_TCHW)
 
 
 def _bytes(x_TCHW: Tensor) -> Tensor:

@@ -9,9 +9,11 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
+from retrace.data.composed import Video
+from retrace.data.shards import stored_name
 from retrace.errors import UserError
 from retrace.files import atomic
-from retrace.segment.model import Found
+from retrace.segment.found import Found
 
 _LEAST = float(np.finfo(np.float16).smallest_subnormal)
 
@@ -35,6 +37,11 @@ class Detections(NamedTuple):
         parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
         values = self.boxes_N4, self.scores_N, self.masks_NSS.astype(np.float32)
         return [Found(*(torch.from_numpy(value[part]) for value in values)) for part in parts]
+
+
+def file_of(folder: Path, video: Video) -> Path:
+    """Return the file of what was found in a video, below the folder of the pass."""
+    return (folder / stored_name(video["split"], video["id"])).with_suffix(".npz")
 
 
 def write(path: Path, frames: Sequence[int], found: Sequence[Found]) -> None:

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from retrace.data.synthetic.videos import divers
 from retrace.data.synthetic.videos.official import Diving48
 from retrace.plan.video import Divers, VideoSplit
-from retrace.segment.metrics import region_iou
+from retrace.segment.region import region_iou
 
 
 class Score(NamedTuple):

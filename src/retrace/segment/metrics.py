@@ -6,9 +6,9 @@ from statistics import fmean
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from retrace.segment.found import Found
 from retrace.segment.frames import Frame
-from retrace.segment.model import Found
-from retrace.segment.paste import INSTANCES, THRESHOLD, pasted
+from retrace.segment.region import INSTANCES, THRESHOLD, region, region_iou
 
 SHARE = 0.1
 """Of the predicted boxes, those with the highest IoU make the paper's figure (authors' code)."""
@@ -52,11 +52,6 @@ def diver_ious(predicted_P4: Tensor, labelled_L4: Tensor) -> list[float]:
     return found
 
 
-def region_iou(found_HW: Tensor, known_HW: Tensor) -> float:
-    """Return the IoU of two regions, bool (H, W), of which at least one is not empty."""
-    return float((found_HW & known_HW).sum() / (found_HW | known_HW).sum())
-
-
 def scores(found: Sequence[Found], frames: Sequence[Frame], batch: int) -> dict[str, float]:
     """Return the figures of some predictions, each for one labelled frame, taken `batch` at a time.
 
@@ -69,7 +64,7 @@ def scores(found: Sequence[Found], frames: Sequence[Frame], batch: int) -> dict[
     if not pairs:
         return {"box_iou": 0.0, "diver_box_iou": 0.0, "mask_iou": 0.0}
     masks = [
-        region_iou(pasted(one, frame.image_3HW.shape[-2:], INSTANCES, THRESHOLD), frame.masks_NHW.any(0))
+        region_iou(region(one, frame.image_3HW.shape[-2:], INSTANCES, THRESHOLD), frame.masks_NHW.any(0))
         for one, frame in pairs
     ]
     return {

@@ -4,7 +4,6 @@ Class 0 is background, class 1 a diver.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 from urllib.error import URLError
 
 import torch
@@ -20,6 +19,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from retrace.models.layers import FrameLayers
 from retrace.models.resnet import ResNet
 from retrace.plan.segmenter import MaskRcnn
+from retrace.segment.found import Found
 from retrace.train.imagenet import not_to_be_had
 
 CLASSES = 2
@@ -33,16 +33,6 @@ _POOLED = 7
 
 _PREDICTORS = ("roi_heads.box_predictor.", "roi_heads.mask_predictor.")
 """What has to be new for other classes than COCO's."""
-
-
-class Found(NamedTuple):
-    """What was detected in one image, best score first."""
-
-    boxes_N4: Tensor
-    """x0, y0, x1, y1 in pixels of the image."""
-    scores_N: Tensor
-    masks_NSS: Tensor
-    """Confidence within the box, S = 28 cells a side."""
 
 
 def build(kind: MaskRcnn) -> MaskRCNN:

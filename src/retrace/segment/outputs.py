@@ -10,8 +10,9 @@ from retrace.errors import UserError
 from retrace.files import atomic, write_text
 from retrace.plan.identity import digest
 from retrace.plan.segmenter import Segmenter
+from retrace.segment.found import Found
 from retrace.segment.frames import Frame
-from retrace.segment.model import Found, build
+from retrace.segment.model import build
 from retrace.segment.pictures import curve, overlays
 from retrace.segment.progress import Tuning
 from retrace.train.environment import environment

@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from retrace.segment.found import Found
 from retrace.segment.frames import Frame
-from retrace.segment.model import Found
-from retrace.segment.paste import INSTANCES, THRESHOLD, pasted
+from retrace.segment.region import INSTANCES, THRESHOLD, region
 
 _NAMES = {
     "box_iou": "box IoU, as the paper has it",
@@ -72,7 +72,7 @@ def overlays(path: Path, frames: Sequence[Frame], found: Sequence[Found]) -> Non
 def _tile(frame: Frame, found: Found) -> Image.Image:
     """Return one frame with what was found and what is labelled drawn over it, `_TILE` pixels wide."""
     picture_HW3 = frame.image_3HW.permute(1, 2, 0).numpy().astype(float)
-    region_HW = pasted(found, frame.image_3HW.shape[-2:], INSTANCES, THRESHOLD).numpy()
+    region_HW = region(found, frame.image_3HW.shape[-2:], INSTANCES, THRESHOLD).numpy()
     picture_HW3[region_HW] += _TINT * (np.array(_FOUND) - picture_HW3[region_HW])
     for mask_HW in frame.masks_NHW:
         picture_HW3[_outline(mask_HW)] = _LABEL

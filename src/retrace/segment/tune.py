@@ -15,9 +15,10 @@ from torch import Tensor
 from retrace.errors import UserError
 from retrace.plan.identity import digest
 from retrace.plan.segmenter import Segmenter
+from retrace.segment.found import Found
 from retrace.segment.frames import Frame, divided
 from retrace.segment.metrics import scores
-from retrace.segment.model import Found, build, detect, start_from_coco
+from retrace.segment.model import build, detect, start_from_coco
 from retrace.segment.outputs import write_overlays, write_results
 from retrace.segment.progress import Figures, Tuning
 from retrace.train.checkpoint import Checkpoint
