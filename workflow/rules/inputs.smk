@@ -63,6 +63,7 @@ def item_inputs(paper, key):
         *costs,
         *counted_videos(cells),
         *speeds_of(cells),
+        *segmenters_of(cells),
         *on_record(paper),
     ]
 
@@ -77,6 +78,12 @@ def paths_of(cells):
     """The paths that figures show. Ancient: the folder's name holds the hash of the split."""
     shown = [layout.paths_file(cell.walks, cell.definition.videos) for cell in cells if cell.walks]
     return [ancient(str(path)) for path in shown]
+
+
+def segmenters_of(cells):
+    """What is told of the segmenters that cells are about. Ancient: the folder's name holds the hash of it."""
+    folders = sorted({str(cell.segmenter) for cell in cells if cell.segmenter})
+    return [ancient(f"{folder}/segmenter.json") for folder in folders]
 
 
 def counted_videos(cells):

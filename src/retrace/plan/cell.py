@@ -151,6 +151,16 @@ class ClassesCell(Strict):
     data: Name
 
 
+class SegmenterCell(Strict):
+    """A cell that tells of the segmenter which a dataset's videos are made with.
+
+    The frames that it is trained and validated on, and how well its boxes fit the latter, in %.
+    """
+
+    measure: Literal["train_frames", "val_frames", "box_iou"]
+    data: Name
+
+
 class DifferenceCell(Strict):
     """A cell that tells how far a trained one is ahead of another one of the same table or figure.
 
@@ -189,6 +199,7 @@ Definition = Annotated[
     | SettingCell
     | VideosCell
     | ClassesCell
+    | SegmenterCell
     | DifferenceCell
     | EnsembleCell,
     Field(discriminator="measure"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -19,6 +20,7 @@ from retrace.plan.cell import (
     MapCell,
     PathsCell,
     ScoreCell,
+    SegmenterCell,
     SettingCell,
     TrainedCell,
     VideosCell,
@@ -59,7 +61,7 @@ class Cell(NamedTuple):
 
     `runs` are all that it rests on. They are asked a `view`, or for `maps`, unless the number is computed
     from those of other cells, its `parts`. `says` is a setting in words, `collection` a counted dataset,
-    `walks` what a figure shows the first videos of.
+    `segmenter` the folder of what made its videos, `walks` what a figure shows the first videos of.
     """
 
     place: Place
@@ -73,6 +75,7 @@ class Cell(NamedTuple):
     collection: Collection | None = None
     maps: Maps | None = None
     walks: Split | None = None
+    segmenter: Path | None = None
 
     @property
     def asked(self) -> View | VideoView | Maps | None:
@@ -175,7 +178,7 @@ def _cell(shelf: Shelf, spot: _Spot, spots: _Spots) -> Cell:
             return _trained(shelf, cell, definition, roots)
         case SettingCell():
             return cell._replace(says=_says(shelf, definition, roots))
-        case VideosCell() | ClassesCell():
+        case VideosCell() | ClassesCell() | SegmenterCell():
             return _counted(shelf, cell, definition, roots)
         case DifferenceCell():
             other = _elsewhere(shelf, spot, spots, definition)
@@ -243,15 +246,23 @@ def _derived(shelf: Shelf, cell: Cell, metric: str, sides: list[tuple[Fragment, 
     return cell._replace(parts=tuple(parts), runs=tuple(runs.values()), not_run=not_run)
 
 
-def _counted(shelf: Shelf, cell: Cell, definition: VideosCell | ClassesCell, roots: list[Key]) -> Cell:
-    """Return a cell that counts classes, or videos: where another dataset stands in, those of that one."""
+def _counted(
+    shelf: Shelf, cell: Cell, definition: VideosCell | ClassesCell | SegmenterCell, roots: list[Key]
+) -> Cell:
+    """Return a cell on classes, or on videos or their segmenter: where others stand in, on those."""
     name, videos = definition.data, shelf.library.videos
     known(shelf, name, videos, "dataset of videos", "data", roots)
     if isinstance(definition, VideosCell):
         splits = {str(split): expected for split, expected in videos[name].splits.items()}
         known(shelf, definition.split, splits, "split", "split", roots)
+    if not isinstance(definition, ClassesCell):
         name = shelf.stand_ins.get(name, name)
-    return cell._replace(collection=shelf.library.collection(name))
+    cell = cell._replace(collection=shelf.library.collection(name))
+    if isinstance(definition, SegmenterCell):
+        folder = shelf.library.segmenters.folder_behind(name)
+        not_run = None if folder else f"the videos of {name} are there: no segmenter makes them"
+        return cell._replace(segmenter=folder, not_run=not_run)
+    return cell
 
 
 def _walking(shelf: Shelf, cell: Cell, definition: PathsCell, roots: list[Key]) -> Cell:

@@ -140,9 +140,9 @@ class Library:
             composed=self.segmenters.composed(name, how, classes) if how is not None else None,
         )
 
-    def assumptions(self, name: str) -> tuple[Assumption, ...]:
-        """Return the values behind the dataset `name` that no paper prints."""
-        own, page = self.documents[name].assumptions, self.wholes.get(name)
+    def assumptions(self, name: str, videos: bool = True) -> tuple[Assumption, ...]:
+        """Return what no paper prints of the dataset `name`, or of its segmenter alone."""
+        own, page = self.documents[name].assumptions if videos else (), self.wholes.get(name)
         if page is None or page.segmented is None:
             return own
         return own + self.segmenters.assumptions(page.segmented.by)

@@ -248,7 +248,7 @@ class Plan:
             if isinstance(one.definition, TrainedCell):
                 found += self._behind(cell.place.paper, one.definition)
         if cell.collection is not None:
-            found += self.library.assumptions(cell.collection.dataset)
+            found += self.library.assumptions(cell.collection.dataset, cell.segmenter is None)
         if cell.walks is not None:
             found += self.library.documents[cell.walks.dataset].assumptions
         return tuple({(a.file, a.key): a for a in found}.values())

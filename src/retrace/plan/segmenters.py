@@ -1,11 +1,13 @@
 """Every segmenter's page by name, and what it is resolved to together with the pages of datasets."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrace.errors import UserError
 from retrace.plan.composition import BlurElsewhere, Composed, Segmented
 from retrace.plan.identity import digest
+from retrace.plan.layout import segmenter_folder
 from retrace.plan.load import Assumption, documents
 from retrace.plan.mistakes import checked
 from retrace.plan.segmenter import Detection, MaskSplits, Segmenter, SegmenterPage
@@ -48,6 +50,11 @@ class Segmenters:
         """Return the names of the segmenters that made the videos of some datasets."""
         pages = (self._library.page(name) for name in datasets)
         return sorted({page.segmented.by for page in pages if page.segmented is not None})
+
+    def folder_behind(self, dataset: str) -> Path | None:
+        """Return the folder of the segmenter that made the videos of `dataset`, or None if none did."""
+        name = next(iter(self.behind([dataset])), None)
+        return None if name is None else segmenter_folder(name, self.training(name))
 
     def assumptions(self, name: str) -> tuple[Assumption, ...]:
         """Return the values of a segmenter and its labelled frames that no paper prints."""

@@ -1,5 +1,6 @@
 """What became of a cell: a number with its uncertainty, or the reason why there is none."""
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from retrace.errors import UserError
@@ -10,6 +11,7 @@ from retrace.plan.cell import (
     EpochCell,
     PathsCell,
     ScoreCell,
+    SegmenterCell,
     SettingCell,
     ShapeCell,
     VideosCell,
@@ -29,6 +31,7 @@ from retrace.report.results import Results
 CITED = "cited"
 TIMES = "\N{MULTIPLICATION SIGN}"
 NOT_COUNTED = "not counted yet"
+NOT_TUNED = "no segmenter yet"
 NO_SCORES = "no scores yet"
 NO_MAPS = "no maps yet"
 NO_PATHS = "no paths yet"
@@ -86,6 +89,8 @@ def outcome(cell: Cell, results: Results) -> Outcome:
                 return Outcome("measured", value=_like_printed(cell))
             case ClassesCell() if cell.collection is not None:
                 return Outcome("measured", value=len(cell.collection.classes))
+            case SegmenterCell() if cell.segmenter is not None:
+                return _of_segmenter(cell.segmenter, cell.definition.measure, results)
             case VideosCell() if cell.collection is not None:
                 return _videos(cell.collection, cell.definition, results)
         return _trained(cell, results)
@@ -163,6 +168,19 @@ def _videos(collection: Collection, cell: VideosCell, results: Results) -> Outco
         coverage=found / split["expected"],
         scaled=True,
     )
+
+
+def _of_segmenter(folder: Path, measure: str, results: Results) -> Outcome:
+    """Return the labelled frames of a segmenter, or how well its boxes fit those it was not trained on."""
+    if failure := results.read(folder / "failure.json"):
+        return Outcome("failed", str(failure.get("reason", "no reason given")))
+    found = results.read(folder / "segmenter.json")
+    if found is None:
+        return Outcome("not run", NOT_TUNED)
+    if measure == "box_iou":
+        before = f"{100 * found['untrained'][measure]:.1f} % before training"
+        return Outcome("measured", before, 100 * found["best"][measure], scaled=True)
+    return Outcome("measured", value=found["frames"][measure.removesuffix("_frames")], scaled=True)
 
 
 def _timed(paper: str, cell: SpeedCell, results: Results) -> Outcome:

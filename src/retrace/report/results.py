@@ -96,6 +96,10 @@ class Results:
         """Return what the manifest of `collection` says of its own making, or None if there is none."""
         return read_json(self.root / collection_folder(collection) / "annotations.json")
 
+    def read(self, path: Path) -> dict[str, Any] | None:
+        """Return the content of a JSON file at `path`, relative to the root, or None if there is none."""
+        return read_json(self.root / path)
+
     def failure(self, run: Run) -> str | None:
         """Return why `run` failed, or None if it did not."""
         found = self.of_run(run, "failure.json")

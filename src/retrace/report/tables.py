@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from retrace.errors import UserError
 from retrace.files import write_text
+from retrace.plan.cell import SegmenterCell
 from retrace.plan.items import Table
 from retrace.plan.layout import TABLE
 from retrace.plan.plan import Plan
@@ -52,7 +53,7 @@ def remarks(plan: Plan, table: Table, records: list[list[Record]]) -> Iterator[s
         yield f"Theirs: the released weights of {', '.join(sources)}, not trained here, in our evaluation."
     if unit := common_unit(table):
         yield f"Unit of all cells: {unit}."
-    scaled = trained or any(isinstance(cell.definition, SpeedCell) for cell in cells)
+    scaled = trained or any(isinstance(cell.definition, SpeedCell | SegmenterCell) for cell in cells)
     yield wording.scale_line(plan) if scaled else _no_training(plan, any(map(rests_on.active, cells)))
     if table.note:
         yield table.note

@@ -273,6 +273,8 @@ def _making(scale: str, cell: Cell, found: Outcome) -> Iterable[tuple[str, str]]
         yield "count", link(COSTS.format(paper=cell.place.paper))
     if isinstance(cell.definition, SpeedCell):
         yield "measurement", link(SPEEDS.format(scale=scale, paper=cell.place.paper))
+    if cell.segmenter is not None:
+        yield "segmenter", link(cell.segmenter / "segmenter.json")
     for run in cell.runs:
         yield f"seed {run.seed}", link(run_folder(run) / told)
 

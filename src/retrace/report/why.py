@@ -152,7 +152,9 @@ def _making(plan: Plan, cell: Cell, found: Outcome) -> Iterator[str]:
         yield f"counted    {COSTS.format(paper=cell.place.paper)}, entry {counted}"
     if isinstance(cell.definition, SpeedCell):
         yield from _speed(plan, cell.place.paper, cell.definition)
-    if cell.collection is not None:
+    if cell.segmenter is not None:
+        yield f"segmenter  {cell.segmenter / 'segmenter.json'}"
+    elif cell.collection is not None:
         yield f"counted    {collection_folder(cell.collection) / 'annotations.json'}"
     values = {} if cell.parts else {digest(run): value for run, value in found.per_seed}
     results = Results(plan.root)
