@@ -136,7 +136,12 @@ def test_a_name_that_does_not_exist(tmp_path, old, new, mark, expected):
         (LR, "lr: .nan", ".nan", f"{TRAIN}.optimizer.lr: should be a finite number (got nan)"),
         (BATCH, "", "train:", f"{TRAIN}.batch: is missing"),
         (LR, "", "optimizer:", f"{TRAIN}.optimizer.lr: is missing"),
-        ("measure: ratio, ", "", "{model: {layers: 3}}", "figures.figure-4.cell.measure: is missing"),
+        (
+            "{measure: ratio, model: {layers: 3}}",
+            "{model: {layers: 3}}",
+            "{model: {layers: 3}}",
+            "figures.figure-4.cell.measure: is missing",
+        ),
         (
             "model: {layers: 3}}\n    panels",
             "model: {}}\n    panels",
@@ -146,7 +151,7 @@ def test_a_name_that_does_not_exist(tmp_path, old, new, mark, expected):
         (
             ", domain: 5Dot, over: 2Dot}",
             ", domain: 5Dot}",
-            "measure: ratio",
+            "measure: ratio, model: {layers: 3}",
             "figures.figure-4.cell: 'over' belongs to measure 'ratio', and a ratio needs it",
         ),
         (

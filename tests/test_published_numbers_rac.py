@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from papertext import Cells, mistakes, page, paper_text, plain, printed_cells, tables
+from papertext import Cells, as_printed, mistakes, page, paper_text, plain, printed_cells, tables
 from retrace.plan.items import Quoted
 
 TEXT = "002_"
@@ -38,13 +38,22 @@ def _with_ten_units(rows: Cells) -> Cells:
 
 
 def _shorter(rows: Cells) -> Cells:
-    """The page writes a variant of Table 9 as ``widths; filter sizes`` or ``depth, D, D_h``."""
+    """The page writes a variant of Table 9 as ``widths; filter sizes`` or ``depth, D, D_h``.
+
+    Beside them it counts parameters, of which the captions of Tables 1 to 4 tell.
+    """
     header = ["Experiment", "3D CNN: hidden; filter sizes", "ConvLSTM: hidden; filter sizes", "TimeSformer"]
-    return [header, *([row[0], *map(_variant, row[1:])] for row in rows[1:])]
+    header += [f"{model}: parameters" for model in ("3D CNN", "ConvLSTM", "TimeSformer")]
+    captions = dict(re.findall(r"experiment \((\w)\): (\d+)M parameters", paper_text(TEXT)))
+    reshaped = [header]
+    for experiment, *variants in rows[1:]:
+        counts = ["" if variant == "-" else captions.get(experiment, "") for variant in variants]
+        reshaped.append([experiment, *map(_variant, variants), *counts])
+    return reshaped
 
 
 def _variant(cell: str) -> str:
-    lists = ["".join(inside.split()) for inside in re.findall(r"\[(.*?)\]", cell)]
+    lists = [", ".join(inside.replace(",", " ").split()) for inside in re.findall(r"\[(.*?)\]", cell)]
     return "; ".join(lists) or cell.replace("Depth=", "depth ").replace(" =", "")
 
 
@@ -161,7 +170,8 @@ def test_widths_are_eight_heads_in_tables_9_and_10() -> None:
 def test_every_layer_of_table_9_has_a_filter_size_but_for_one_list_that_a_note_names() -> None:
     short = set()
     for row, column in product(PAGE.tables["table-9"].rows, (0, 1)):
-        widths, filters = (part.split(",") for part in row.published[column].split("; "))
+        printed = as_printed(row.published[column])
+        widths, filters = (part.split(",") for part in printed.split("; "))
         if len(widths) != len(filters):
             short.add((row.key, len(widths), len(filters)))
     assert short == {("d", 11, 10)}

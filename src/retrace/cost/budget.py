@@ -10,7 +10,7 @@ from retrace.cost.tasks import Asked, Cost, costs
 from retrace.plan.identity import run_name
 from retrace.plan.layout import answers_of, run_folder
 from retrace.plan.plan import Plan
-from retrace.plan.spec import Run, Split, VideoView, View
+from retrace.plan.spec import Run, Split, VideoView, View, matched
 from retrace.plan.video import VideoSplit
 
 FORWARD_PASSES = 3
@@ -124,7 +124,8 @@ class Budget:
             for view in self._plan.views[run_name(run)].values()
             for split in view.domains.values()
         )
-        return float(_FLOAT * (self._cost(run).parameters + scores))
+        kept = 1 + len(matched(run.protocol))
+        return float(_FLOAT * (kept * self._cost(run).parameters + scores))
 
 
 def _size(plan: Plan, split: Split | VideoSplit) -> int:

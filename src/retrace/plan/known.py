@@ -7,7 +7,7 @@ from retrace.errors import UserError
 from retrace.plan.cell import ExamplesCell, MapCell, ScoreCell, TrainedCell
 from retrace.plan.load import Key
 from retrace.plan.shelf import Shelf
-from retrace.plan.spec import VideoProtocol
+from retrace.plan.spec import VideoProtocol, matched
 from retrace.plan.strict import nearest
 
 
@@ -54,8 +54,7 @@ def check_fit(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
 
 def _check_matched(shelf: Shelf, cell: TrainedCell, roots: list[Key]) -> None:
     """Raise UserError where a view asks for weights at an accuracy for which the protocol keeps none."""
-    train, at = shelf.page.protocols[cell.protocol].train, shelf.page.views[cell.view].at
-    kept = (train.matched if isinstance(train, VideoProtocol) else None) or ()
+    kept, at = matched(shelf.page.protocols[cell.protocol].train), shelf.page.views[cell.view].at
     if at is not None and at.accuracy not in kept:
         valid = ", ".join(map(str, kept)) or "none"
         asked = f"view '{cell.view}' asks at accuracy {at.accuracy}"

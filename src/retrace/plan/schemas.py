@@ -109,4 +109,8 @@ def _partial(schema: Schema, defs: Schema) -> Schema:
         loose["properties"] = {key: {"anyOf": [value, {"type": "null"}]} for key, value in properties.items()}
     if members := schema.get("anyOf", schema.get("oneOf")):
         loose["anyOf"] = [_partial(member, defs) for member in members]
+        known = {key for member in loose["anyOf"] for key in member.get("properties", {})}
+        for member in loose["anyOf"]:  # a null also takes away what another kind had
+            if "properties" in member:
+                member["properties"] = {key: {"type": "null"} for key in known} | member["properties"]
     return loose

@@ -187,6 +187,11 @@ class VideoProtocol(Protocol):
         return self
 
 
+def matched(protocol: Protocol) -> tuple[float, ...]:
+    """Return the validation accuracies at which `protocol` keeps weights besides those of the end."""
+    return (protocol.matched or ()) if isinstance(protocol, VideoProtocol) else ()
+
+
 class Task(NamedTuple):
     """What a model is built for: the shape of its clips, and its classes in the order of the labels."""
 

@@ -220,9 +220,15 @@ def _ask(
     return _Asked(
         np.stack([metric(_only(answer, common)) for answer in answers]),
         seeds,
-        f"{place_of(split).as_posix()} {digest(common)}",
+        f"{_videos_of(split)} {digest(common)}",
         max((len(answer.ids) / results.promised(split) for answer in answers), key=_distance),
     )
+
+
+def _videos_of(split: Split | VideoSplit) -> str:
+    """Return a name of what is shown: domains composed of the same videos show the same."""
+    composed = split.collection.footage.composed if isinstance(split, VideoSplit) else None
+    return place_of(split).as_posix() if composed is None else f"{composed.detections} {split.split}"
 
 
 def _distance(coverage: float) -> float:

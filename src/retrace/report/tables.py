@@ -103,6 +103,8 @@ def _grid(
 def _cell(record: Record, style: Style) -> str:
     column = record.column
     ours = wording.ours(record.outcome, column.unit, column.decimals)
+    if isinstance(record.outcome.value, str):
+        ours = style.escape(ours)
     published = wording.published(record.cell, column.unit, column.decimals)
     verdict = wording.verdict(record.verdict, column.unit, column.decimals)
     verdict = style.strong(style.escape(verdict)) if record.verdict.strikes else style.escape(verdict)

@@ -17,13 +17,12 @@ from tqdm import tqdm
 from retrace.data.loader import of_rank
 from retrace.errors import UserError
 from retrace.plan.identity import digest
-from retrace.plan.spec import Run
+from retrace.plan.spec import Run, matched
 from retrace.train.checkpoint import Checkpoint
 from retrace.train.device import Answers, norm_batch
 from retrace.train.environment import environment
 from retrace.train.exits import Abandoned, Interrupted
 from retrace.train.gradient import Gradient
-from retrace.train.matching import accuracies
 from retrace.train.memory import MicroBatch
 from retrace.train.optimizer import build_optimizer, clip_gradient
 from retrace.train.order import epoch_batches, in_turn, steps_per_epoch
@@ -193,7 +192,7 @@ class Training:
         if better and self.protocol.select == "best_val" and self.ranks.first:
             self.progress.best_weights = on_cpu(self.model)
         if self.ranks.first:
-            self.progress.keep_matched(self.model, accuracies(self.protocol))
+            self.progress.keep_matched(self.model, matched(self.protocol))
             self.checkpoint.save_if_due(self.progress)
             log_epoch(self.folder, self.progress, self.protocol.epochs)
 

@@ -6,14 +6,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from retrace.plan.spec import Protocol, VideoProtocol
-
 MONITOR = "monitor/val_top1"
-
-
-def accuracies(protocol: Protocol) -> tuple[float, ...]:
-    """Return the validation accuracies at which `protocol` wants weights."""
-    return (protocol.matched or ()) if isinstance(protocol, VideoProtocol) else ()
 
 
 def nearest_epochs(history: Sequence[Mapping[str, Any]], wanted: Iterable[float]) -> dict[float, int]:

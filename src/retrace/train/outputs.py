@@ -10,8 +10,8 @@ from retrace.errors import UserError
 from retrace.files import room_for, write_text
 from retrace.plan.identity import digest
 from retrace.plan.layout import weights_file
-from retrace.plan.spec import Run
-from retrace.train.matching import MONITOR, accuracies, nearest_epochs
+from retrace.plan.spec import Run, matched
+from retrace.train.matching import MONITOR, nearest_epochs
 from retrace.train.progress import Progress
 from retrace.train.weights import Origin, Weights, save_weights
 
@@ -36,13 +36,13 @@ def write_results(
         "kept_epoch": kept,
         MONITOR: [record[MONITOR] for record in history],
     }
-    matched = nearest_epochs(history, accuracies(run.protocol))
-    if matched:
+    nearest = nearest_epochs(history, matched(run.protocol))
+    if nearest:
         summary["matched"] = [
             {"accuracy": accuracy, "epoch": epoch, MONITOR: history[epoch - 1][MONITOR]}
-            for accuracy, epoch in matched.items()
+            for accuracy, epoch in nearest.items()
         ]
-    for accuracy, epoch in matched.items():
+    for accuracy, epoch in nearest.items():
         origin = Origin(digest(run), run.task.classes, epoch)
         save_weights(folder / weights_file(accuracy), progress.matched_weights[epoch], origin)
     origin = Origin(digest(run), run.task.classes, kept)
