@@ -17,6 +17,7 @@ from retrace.plan.identity import run_name
 from retrace.plan.layout import collection_folder, run_folder, view_folder
 from retrace.plan.plan import Plan
 from retrace.plan.spec import Run
+from retrace.report import tables
 from retrace.report.claims import decide
 from retrace.report.measure import measure
 from retrace.report.outcome import Outcome, outcome
@@ -264,6 +265,14 @@ def test_table_9_is_as_printed_but_for_the_row_that_is_short_of_a_filter(plan):
     }
     assert {counted[row, "timesformer-parameters"] for row in "ef"} == {"match"}
     assert {word for (row, _), word in counted.items() if row in "abc"} == {"unprinted"}
+
+
+def test_a_setting_is_written_so_that_markdown_and_latex_show_it_as_it_is(plan):
+    tables.render(plan, "rac", "table-9")
+    stem = plan.root / "results/paper/tables/rac/table-9"
+    for suffix, shown in ((".md", r"depth 4, D 1024, D\_h 128"), (".tex", r"depth 4, D 1024, D\_h 128")):
+        text = stem.with_suffix(suffix).read_text()
+        assert text.count(shown) == 2 * 3 and "D_h" not in text  # ours and the paper's, in rows a to c
 
 
 def test_all_settings_of_table_10_are_as_printed(plan):
