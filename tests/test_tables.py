@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from retrace.plan import counted
 from retrace.plan.cell import ClassesCell, SettingCell
+from retrace.plan.identity import digest
 from retrace.plan.layout import COSTS, TABLE, TABLE_SUFFIXES
 from retrace.plan.plan import Plan
 from retrace.report import tables
@@ -133,8 +133,11 @@ def test_parameters_of_temporal_shape_match_the_paper_but_for_its_misprint(tmp_p
             else square * n * n + linear * n + 5
         )
 
-    networks = counted.costs(plan, "rac").items()
-    costs = {key: {"parameters": parameters(c.model), "multiply_adds": 0} for key, c in networks}
+    networks = (cell.definition for cell in plan.cells("rac", "table-8"))
+    costs = {
+        digest(cell.network()): {"parameters": parameters(cell.model), "multiply_adds": 0}
+        for cell in networks
+    }
     path = tmp_path / COSTS.format(paper="rac")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(costs))
