@@ -97,9 +97,12 @@ def test_it_is_known_after_a_stop_even_if_the_first_step_is_not_over(place, refe
     assert len(warnings_in()) == 2
 
 
-def test_a_smaller_norm_batch_than_the_protocols_is_never_silent(place, monkeypatch, capsys):
-    monkeypatch.setattr("retrace.models.registry.build", small_normed)
-    train(RUN, Path("run"))
+def test_a_smaller_norm_batch_than_the_protocols_is_never_silent(place, capsys):
+    with (
+        pytest.MonkeyPatch.context() as within
+    ):  # `place` has changed the same thing, and is to restore it last
+        within.setattr("retrace.models.registry.build", small_normed)
+        train(RUN, Path("run"))
     told = warnings_in()
     assert len(told) == 2 and told[1].endswith("More ranks together have more memory")
     assert "takes its statistics over 2 clips, not the protocol's 8" in told[1]
