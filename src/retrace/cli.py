@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("now", do.now, "render every table, figure and the page from what exists", _scale)
     verb("list", do.list_, "list runs, or with a table or figure named, its cells", _scale, _optional_item)
     verb("why", do.why, "tell where one number comes from", _item, _words, _scale)
-    verb("budget", do.budget, "tell GPU-hours, jobs and disk before they are spent", _items, _tflops, _scale)
+    verb("budget", do.budget, "tell GPU-hours, jobs and disk before they are spent", _items, _prices, _scale)
     verb("submissions", do.submissions, "count the jobs a SLURM cluster would be given", _targets, _scale)
     verb("status", do.status, "tell what is done, runs, failed and waits", _scale)
     verb(
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb("unlock", do.unlock, "take away the lock of a Snakemake that was killed, if none is at work here")
     verb("publish", do.publish, "put a trained and scored full-size run on record", _spec("spec.json"))
+    verb("recount", do.recount, "count anew what full size costs, for `budget`; after a change of models")
     verb("schemas", do.schemas, "write workflow/schemas/ from the types of the pages")
     return parser
 
@@ -218,9 +219,11 @@ def _targets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=help_)
 
 
-def _tflops(parser: argparse.ArgumentParser) -> None:
-    help_ = "10^12 operations a second that training reaches on your GPU (default: 10)"
-    parser.add_argument("--tflops", type=float, default=10.0, help=help_)
+def _prices(parser: argparse.ArgumentParser) -> None:
+    help_ = "10^12 operations a second that training reaches on your GPU (default: as measured here, or 10)"
+    parser.add_argument("--tflops", type=float, help=help_)
+    help_ = "also name the cheapest tables and figures that fit into so many hours"
+    parser.add_argument("--max-gpu-hours", type=float, metavar="HOURS", help=help_)
 
 
 def _words(parser: argparse.ArgumentParser) -> None:

@@ -231,7 +231,18 @@ def why(options: argparse.Namespace) -> None:
 def budget(options: argparse.Namespace) -> None:
     from retrace.report.bill import bill
 
-    print(bill(_plan(options), options.items, options.tflops))
+    print(bill(_plan(options), options.items, options.tflops, options.max_gpu_hours))
+
+
+def recount(options: argparse.Namespace) -> None:
+    from retrace.cost.operations import asked
+    from retrace.cost.tasks import recount
+    from retrace.plan.plan import Plan
+    from retrace.report.bill import document
+
+    plan = Plan(ROOT, "paper")
+    recount(asked(plan, plan.runs))
+    document(plan)
 
 
 def submissions(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ rule score:
         scores=f"{layout.VIEW}/scores.parquet",
         metrics=f"{layout.VIEW}/metrics.json",
     log:
-        "results/logs/score/{dataset}/{run}/{view}.log",
+        layout.SCORE_LOG,
     benchmark:
         "results/logs/score/{dataset}/{run}/{view}.tsv"
     conda:

@@ -1,4 +1,6 @@
 # What a rule needs, answered by the plan.
+from functools import cache
+
 from retrace.plan.cell import VideosCell
 from retrace.plan.specs import has_imported
 from retrace.plan.speed import SpeedCell
@@ -68,6 +70,7 @@ def item_inputs(paper, key):
     ]
 
 
+@cache
 def quick(paper, key):
     """The group of a table or figure that needs nothing made but counted costs, or of none."""
     made = set(item_inputs(paper, key)) - {*on_record(paper), layout.COSTS.format(paper=paper)}

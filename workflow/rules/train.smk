@@ -8,7 +8,7 @@ rule train:
         report=f"{layout.RUN}/train.json",
         environment=f"{layout.RUN}/env.json",
     log:
-        "results/logs/train/{dataset}/{run}.log",
+        layout.TRAIN_LOG,
     benchmark:
         "results/logs/train/{dataset}/{run}.tsv"
     conda:

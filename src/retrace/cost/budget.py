@@ -1,27 +1,24 @@
-"""The bill beforehand: GPU-hours and disk of every table and figure, less what is done.
+"""The bill beforehand: GPU-hours, jobs and disk of every table and figure, less what is done."""
 
-A training step costs three forward passes (one forward, two backward); a multiply-add is two operations.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from retrace.cost.tasks import Asked, Cost, costs
-from retrace.plan.identity import run_name
-from retrace.plan.layout import answers_of, run_folder
+from retrace.cost.needs import Ask, Item, Needs, line, together
+from retrace.cost.operations import Operations, size
+from retrace.plan.layout import data_of, place_of, run_folder
+from retrace.plan.maps import Maps
 from retrace.plan.plan import Plan
-from retrace.plan.spec import Run, Split, VideoView, View, matched
+from retrace.plan.spec import Run, Split, matched
 from retrace.plan.video import VideoSplit
 
-FORWARD_PASSES = 3
 BYTES_PER_VIDEO = {"h264": 0.83e6, "mjpeg": 4.02e6}
 """A stored video of short side 256: the mean over five real ones (docs/decisions/002)."""
 _FLOAT = 4
 
 
 class Bill(NamedTuple):
-    """What some runs and the views they are asked still cost: hours on one GPU, the longest chain of them
-    (parents first), jobs, runs, and bytes of frames, clips, weights and scores."""
+    """What tables and figures still cost: hours on one GPU, the longest chain of them (parents first, then a
+    view), trainings, jobs (trainings, views and maps), and bytes of frames, clips, weights and scores."""
 
     hours: float
     chain: float
@@ -31,109 +28,81 @@ class Bill(NamedTuple):
 
 
 class Budget:
-    """Prices the work for some tables and figures at a speed in operations a second that training reaches."""
+    """Prices what is needed at `flops`, the operations a second that one GPU reaches."""
 
-    def __init__(self, plan: Plan, items: Iterable[tuple[str, str]], flops: float) -> None:
-        self._plan, self._flops = plan, flops
-        asked = (one for run in self._runs(items).values() for one in self._asked(run))
-        self._costs = costs(plan.root, asked)
+    def __init__(self, plan: Plan, needs: Mapping[Item, Needs], operations: Operations, flops: float) -> None:
+        self._plan, self._operations, self._needs = plan, operations, needs
+        self._per_hour = 3600 * flops
+        all_ = together(needs.values())
+        self._training = {name: self._left(run) for name, run in all_.runs.items()}
+        self._asking = {path: self._price(all_.runs[ask.run], ask) for path, ask in all_.asks.items()}
+        self._lines = {
+            name: sum(self._training[one] for one, _ in line(plan, run)) for name, run in all_.runs.items()
+        }
 
-    def item(self, paper: str, key: str) -> Bill:
-        """Return the bill of one table or figure alone: what it shares with others is in both."""
-        return self.together([(paper, key)])
+    def bill(self, items: Iterable[Item]) -> Bill:
+        """Return the bill of some of the tables and figures together: what they share is in it once."""
+        needs = together(self._needs[item] for item in items)
+        left = [run for name, run in needs.runs.items() if self._training[name]]
+        chains = [self._lines[name] for name in needs.runs]
+        chains += [self._lines[ask.run] + self._asking[path] for path, ask in needs.asks.items()]
+        return Bill(
+            self._hours(needs),
+            max(chains, default=0.0) / self._per_hour,
+            len(left),
+            len(left) + len(needs.asks),
+            self._made(left, needs.asks.values()) + self._stored(left, needs.asks.values()),
+        )
 
-    def together(self, items: Iterable[tuple[str, str]]) -> Bill:
-        """Return the bill of several tables and figures: what they share is in it once."""
-        return self._bill(self._runs(items))
+    def cheapest(self, hours: float) -> list[tuple[Item, float]]:
+        """Return tables and figures that fit into `hours` together, with what each adds, the cheapest first.
 
-    def _runs(self, items: Iterable[tuple[str, str]]) -> dict[str, Run]:
-        cells = [cell for item in items for cell in self._plan.cells(*item)]
-        runs = (one for cell in cells for run in cell.runs for one in self._with_parents(run))
-        return {run_name(run): run for run in runs}
+        What one has paid for is free for the next, so each time that one is taken that then adds the least.
+        Those that need no training and no view are left out.
+        """
+        left = [item for item in self._needs if self.bill([item]).jobs]
+        taken, spent = list[tuple[Item, float]](), 0.0
+        while left:
+            chosen = together(self._needs[item] for item, _ in taken)
+            sums = {item: self._hours(together([chosen, self._needs[item]])) for item in left}
+            item = min(sums, key=sums.__getitem__)
+            if sums[item] > hours:
+                break
+            taken.append((item, sums[item] - spent))
+            spent = sums[item]
+            left.remove(item)
+        return taken
 
-    def _with_parents(self, run: Run) -> Iterator[Run]:
-        yield run
-        while (parent := self._plan.parents.get(run_name(run))) is not None:
-            yield parent
-            run = parent
+    def _hours(self, needs: Needs) -> float:
+        work = sum(self._training[name] for name in needs.runs) + sum(map(self._asking.get, needs.asks))
+        return work / self._per_hour
 
-    def _bill(self, runs: dict[str, Run]) -> Bill:
-        hours = {name: self._hours(run) for name, run in runs.items()}
-        chains = [
-            sum(hours.get(run_name(one), 0) for one in self._with_parents(run)) for run in runs.values()
-        ]
-        work = [self._jobs(run) for run in runs.values()]
-        stored = {repr(split): self._bytes_of(split) for run in runs.values() for split in self._splits(run)}
-        made = sum(self._bytes_made(run) for run in runs.values())
-        trains = sum(train for train, _ in work)
-        jobs = trains + sum(views for _, views in work)
-        return Bill(sum(hours.values()), max(chains, default=0), trains, jobs, made + sum(stored.values()))
+    def _left(self, run: Run) -> float:
+        """Return the operations that `run` still has to train."""
+        trained = (self._plan.root / run_folder(run) / "weights.safetensors").is_file()
+        return 0.0 if trained else self._operations.training(run)
 
-    def _jobs(self, run: Run) -> tuple[int, int]:
-        """Return how many jobs `run` still needs: to train (0 or 1), and to ask its views."""
-        root, views = self._plan.root, self._plan.views[run_name(run)].values()
-        trained = (root / run_folder(run) / "weights.safetensors").is_file()
-        return int(not trained), sum(not (root / answers_of(run, view)).is_file() for view in views)
+    def _price(self, run: Run, ask: Ask) -> float:
+        """Return the operations of a view. Maps show a handful of videos, and count as none."""
+        return 0.0 if isinstance(ask.asked, Maps) else self._operations.view(run, ask.asked)
 
-    def _hours(self, run: Run) -> float:
-        train, _ = self._jobs(run)
-        forward = self._macs(self._task(run))
-        epochs = run.protocol.epochs
-        passes = epochs * (FORWARD_PASSES * _size(self._plan, run.train) + _size(self._plan, run.val))
-        work = train * passes * forward
-        for view in self._plan.views[run_name(run)].values():
-            if not (self._plan.root / answers_of(run, view)).is_file():
-                videos = sum(_size(self._plan, split) for split in view.domains.values())
-                work += videos * _shown(view) * self._macs(self._shown(run, view))
-        return 2 * work / self._flops / 3600
+    def _made(self, runs: Iterable[Run], asks: Iterable[Ask]) -> float:
+        """Return the bytes of weights and scores, which stay; checkpoints go when a run is trained."""
+        numbers = sum((1 + len(matched(run.protocol))) * self._operations.parameters(run) for run in runs)
+        views = [ask.asked for ask in asks if not isinstance(ask.asked, Maps)]
+        splits = [split for view in views for split in view.domains.values()]
+        return float(_FLOAT * (numbers + sum(size(self._plan, one) * len(one.classes) for one in splits)))
 
-    def _asked(self, run: Run) -> Iterator[Asked]:
-        yield self._task(run)
-        for view in self._plan.views[run_name(run)].values():
-            yield self._shown(run, view)
-
-    def _task(self, run: Run) -> Asked:
-        task = run.task
-        return Asked(run.model, len(task.classes), task.channels, task.frames, task.side)
-
-    def _shown(self, run: Run, view: View | VideoView) -> Asked:
-        side = view.clip.side if isinstance(view, VideoView) else run.task.side
-        return self._task(run)._replace(side=side)
-
-    def _macs(self, one: Asked) -> int:
-        return self._costs[one.key].multiply_adds
-
-    def _cost(self, run: Run) -> Cost:
-        return self._costs[self._task(run).key]
-
-    def _splits(self, run: Run) -> Iterator[Split | VideoSplit]:
-        yield from (run.train, run.val)
-        for view in self._plan.views[run_name(run)].values():
-            yield from view.domains.values()
+    def _stored(self, runs: Iterable[Run], asks: Iterable[Ask]) -> float:
+        """Return the bytes of frames and clips that are not there yet, each once."""
+        splits = [split for run in runs for split in (run.train, run.val)]
+        views = [ask.asked.view if isinstance(ask.asked, Maps) else ask.asked for ask in asks]
+        splits += [split for view in views for split in view.domains.values()]
+        missing = {place_of(one): one for one in splits if not (self._plan.root / data_of(one)).is_file()}
+        return sum(map(self._bytes_of, missing.values()))
 
     def _bytes_of(self, split: Split | VideoSplit) -> float:
         if isinstance(split, Split):
             return float(split.clips * split.frames * split.channels * split.side**2)
         codec = split.collection.footage.store.codec.name
-        return _size(self._plan, split) * BYTES_PER_VIDEO[codec]
-
-    def _bytes_made(self, run: Run) -> float:
-        """Return the bytes of weights and scores, which stay; checkpoints go when a run is trained."""
-        scores = sum(
-            _size(self._plan, split) * len(split.classes)
-            for view in self._plan.views[run_name(run)].values()
-            for split in view.domains.values()
-        )
-        kept = 1 + len(matched(run.protocol))
-        return float(_FLOAT * (kept * self._cost(run).parameters + scores))
-
-
-def _size(plan: Plan, split: Split | VideoSplit) -> int:
-    """Return the clips of a split, or the videos that its page expects."""
-    if isinstance(split, Split):
-        return split.clips
-    return plan.library.videos[split.dataset].splits[split.split].videos
-
-
-def _shown(view: View | VideoView) -> int:
-    return view.clip.shown if isinstance(view, VideoView) else 1
+        return size(self._plan, split) * BYTES_PER_VIDEO[codec]

@@ -1,7 +1,8 @@
 """Parameters and multiply-adds of a model, at full size and without memory or time."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -32,22 +33,29 @@ def work(model: nn.Module, x_shape: Sequence[int]) -> Work:
 
     Convolutions, linear layers and attention count; normalisation, pooling and activations do not, as
     in the papers' tables. Some papers count the convolutions alone. PyTorch counts a multiply-add as two
-    operations, so its count is halved.
+    operations, so its count is halved. A model on the meta device is used itself and left in evaluation
+    mode, of another one a copy is.
     """
-    shadow = copy.deepcopy(model).to("meta").eval()
-    _skip_norms(shadow)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    on_meta = all(parameter.is_meta for parameter in model.parameters())
+    shadow = (model if on_meta else copy.deepcopy(model).to("meta")).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), _without_norms(shadow):
         shadow(torch.empty(*x_shape, device="meta"))
     by_operator = counter.get_flop_counts().get("Global", {})
     convolutions = sum(n for name, n in by_operator.items() if "convolution" in str(name))
     return Work(sum(by_operator.values()) // 2, convolutions // 2)
 
 
-def _skip_norms(shadow: nn.Module) -> None:
+@contextmanager
+def _without_norms(model: nn.Module) -> Iterator[None]:
     """Let every batch normalisation hand on what it gets: it costs nothing, and half of the time to count."""
-    for module in shadow.modules():
-        if isinstance(module, _BatchNorm):
-            module.forward = _same  # type: ignore[method-assign]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.forward = _same  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward
 
 
 def _same(x: Tensor) -> Tensor:

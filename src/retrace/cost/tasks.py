@@ -1,4 +1,8 @@
-"""What one clip costs each model that is trained or asked: counted once, kept in results/costs/tasks.json."""
+"""What one clip costs each model that is trained or asked: counted once, and kept.
+
+What full size needs is kept in COUNTED, which comes with the code, for counting takes a minute; what is new
+since then in results/costs/tasks.json.
+"""
 
 import json
 from collections.abc import Iterable
@@ -11,6 +15,8 @@ from retrace.files import write_text
 from retrace.plan.identity import digest
 from retrace.plan.layout import TASKS
 from retrace.plan.model import Model
+
+COUNTED = Path(__file__).parent / "counted.json"
 
 
 class Asked(NamedTuple):
@@ -37,16 +43,36 @@ class Cost(NamedTuple):
 def costs(root: Path, asked: Iterable[Asked]) -> dict[str, Cost]:
     """Return the cost of everything in `asked` by its key; what is not known yet is counted and kept."""
     path, wanted = root / TASKS, {one.key: one for one in asked}
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    missing = [key for key in wanted if key not in known]
-    for key in tqdm(missing, desc="counting", leave=False, disable=None):
-        known[key] = _count(wanted[key])
+    own = _read(path) if path.is_file() else {}
+    known = own | _read(COUNTED)
+    missing = {key: one for key, one in wanted.items() if key not in known}
     if missing:
-        write_text(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+        known |= (new := _counted(missing))
+        write_text(path, _text(own | new))
     return {key: Cost(*known[key]) for key in wanted}
 
 
-def _count(one: Asked) -> Cost:
+def recount(asked: Iterable[Asked]) -> None:
+    """Write COUNTED anew, with all that is `asked` and nothing else."""
+    write_text(COUNTED, _text(_counted({one.key: one for one in asked})))
+
+
+def _counted(asked: dict[str, Asked]) -> dict[str, Cost]:
+    return {key: count(one) for key, one in tqdm(asked.items(), desc="counting", leave=False, disable=None)}
+
+
+def _read(path: Path) -> dict[str, Cost]:
+    return {key: Cost(*cost) for key, cost in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def _text(known: dict[str, Cost]) -> str:
+    """Return `known` as JSON with a line for each, so that a difference is a line."""
+    lines = (f"{json.dumps(key)}: {json.dumps(list(cost))}" for key, cost in sorted(known.items()))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def count(one: Asked) -> Cost:
+    """Count one anew, on the meta device."""
     import torch
 
     from retrace.cost.count import multiply_adds, parameters
