@@ -50,7 +50,7 @@ def bill(plan: Plan, wanted: Sequence[str], tflops: float | None, most_hours: fl
 
 
 def documented(plan: Plan) -> str:
-    """Return the bill of each paper, and of all together, as it stands in DOCUMENT: at the speed that is assumed."""
+    """Return the bill of each paper, and of all together, at the assumed speed, as it stands in DOCUMENT."""
     items = _items(plan, [])
     found = needs(plan, items)
     budget = Budget(plan, found, Operations(plan, together(found.values()).runs), ASSUMED_TFLOPS * TERA)
