@@ -177,8 +177,8 @@ def _max_missing(parser: argparse.ArgumentParser) -> None:
 
 
 def _what(parser: argparse.ArgumentParser) -> None:
-    help_ = "'data' and a dataset: what of it is missing, and where to put it"
-    parser.add_argument("what", nargs="*", metavar="data DATASET", help=help_)
+    help_ = "'data' and a dataset: what of it is missing, and where to put it; 'cluster': what SLURM refuses"
+    parser.add_argument("what", nargs="*", metavar="data DATASET | cluster", help=help_)
     parser.set_defaults(data=None, max_missing=None)
 
 

@@ -264,6 +264,10 @@ def doctor(options: argparse.Namespace) -> None:
 
     if not options.what:
         found = examine(_plan(options), ROOT)
+    elif options.what == ["cluster"]:
+        from retrace.site import examine as examine_site
+
+        found = examine_site(ROOT)
     elif options.what[0] == "data" and len(options.what) == 2:
         options.dataset = options.what[1]
         library = Library(ROOT)
@@ -275,7 +279,8 @@ def doctor(options: argparse.Namespace) -> None:
         )
     else:
         raise UserError(
-            f"'{' '.join(options.what)}' is not understood; expected: retrace doctor data DATASET"
+            f"'{' '.join(options.what)}' is not understood; expected: "
+            "retrace doctor data DATASET, or retrace doctor cluster"
         )
     print(found)
     if any(line.startswith("missing") for line in found.splitlines()):

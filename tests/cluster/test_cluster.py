@@ -30,6 +30,7 @@ if shutil.which("sbatch") is None:
 
 CANCEL = "scancel {job}"
 KILL = "scancel --signal=KILL {job}"
+WARN = "scancel --signal=USR1 {job}"
 END_NOW = "scancel --signal=STOP {job} && scontrol update JobId={job} EndTime=now+2"
 """SLURM sees that its time is over when it next looks at the clock, in half a minute. Till then it sleeps."""
 TWO_NODES = {"gpu": 0, "gres": "gpu:1", "cpus_per_task": 2, "nodes": 2, "tasks": 2, "mpi": "srun"}
@@ -61,6 +62,7 @@ def seen() -> Seen:
         Disturbance(run["cancelled"].name, CANCEL, trains(root / run["cancelled"])),
         Disturbance(run["late"].name, END_NOW, trains(root / run["late"])),
         Disturbance(run["cancelled"].name, KILL, trains(root / run["cancelled"])),
+        Disturbance(run["late"].name, WARN, trains(root / run["late"])),
     ]
     with ThreadPoolExecutor() as pool:
         targets = (scores, weights["cancelled"], weights["late"], *shards(plan))
@@ -106,6 +108,22 @@ def of(jobs: list[Job], rule: str) -> list[Job]:
     return [job for job in jobs if job.rule.startswith(rule)]
 
 
+def test_the_doctor_finds_that_slurm_takes_every_rule_and_tells_what_it_refuses(seen):
+    def doctor(root: Path) -> list[str]:
+        words = [sys.executable, "-m", "retrace", "doctor", "cluster"]
+        answer = subprocess.run(words, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
+        return answer.stdout.splitlines()[:-1]  # the last is about sacct
+
+    assert all(line.startswith("ok ") for line in doctor(seen.plan.root))
+    assert all(line.startswith("ok ") for line in doctor(seen.spread))
+    path = seen.alone / PROFILE
+    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+    profile["set-resources"]["train"]["slurm_partition"] = "no-such-partition"
+    path.write_text(yaml.safe_dump(profile), encoding="utf-8")
+    [refused] = [line for line in doctor(seen.alone) if not line.startswith("ok ")]
+    assert refused.startswith("missing  train: --partition=no-such-partition ")
+
+
 def test_gpu_rules_are_on_the_gpu_partition_with_their_gpus_and_the_others_are_not(seen):
     profile = yaml.safe_load((seen.plan.root / PROFILE).read_text(encoding="utf-8"))
     of_gpu = profile["set-resources"]["train"]["slurm_partition"]
@@ -125,13 +143,13 @@ def test_shards_share_a_submission_and_every_submission_was_announced(seen):
     assert len(list(seen.plan.root.glob("results/data/tiny/*/shards/*.parquet"))) == SHARDS
     alone = ("clips", "manifests", "shards-tiny", "score")
     assert [len(of(jobs, name)) for name in alone] == [1, 1, 1, 1]
-    assert len(of(jobs, "train")) == 3 + 3  # three are started again
-    assert len(jobs) == 4 + 6
+    assert len(of(jobs, "train")) == 3 + 4  # two of the three are started again twice
+    assert len(jobs) == 4 + 7
 
 
 @pytest.mark.parametrize(
     ("row", "ends"),
-    [("cancelled", ["CANCELLED", "CANCELLED", "COMPLETED"]), ("late", ["TIMEOUT", "COMPLETED"])],
+    [("cancelled", ["CANCELLED", "CANCELLED", "COMPLETED"]), ("late", ["TIMEOUT", "FAILED", "COMPLETED"])],
 )
 def test_a_training_that_slurm_ends_goes_on_and_ends_with_the_same_weights(seen, row, ends):
     folder = run_folder(run_of(seen.plan, row))
