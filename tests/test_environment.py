@@ -47,16 +47,25 @@ def test_the_installer_is_the_one_in_the_lock():
     assert pinned("envs/uv.lock.txt") == {"uv": LOCK["uv"]}
 
 
+ENVIRONMENTS = ("Containerfile", "retrace.yaml", "retrace.post-deploy.sh")
+
+
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "envs/uv.lock.txt", "envs/Containerfile", "envs/retrace.yaml"]
+    "name", ["requirements.lock", "envs/uv.lock.txt", *(f"envs/{n}" for n in ENVIRONMENTS)]
 )
 def test_no_address_stands_in_the_environment_files(name):
     assert "://" not in (ROOT / name).read_text()
 
 
-def test_conda_and_the_container_install_the_same_lock():
+def test_conda_and_the_container_hold_one_python_and_the_lock_and_nothing_else():
     conda = yaml.safe_load((ROOT / "envs/retrace.yaml").read_text())["dependencies"]
-    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
-    assert pip == ["-r ../requirements.lock"]
-    assert (ROOT / "envs/retrace.yaml").parent.joinpath("../requirements.lock").exists()
-    assert "--require-hashes --requirement requirements.lock" in (ROOT / "envs/Containerfile").read_text()
+    container = (ROOT / "envs/Containerfile").read_text()
+    [python] = re.findall(r"^FROM python:([\d.]+)-slim$", container, flags=re.MULTILINE)
+    assert conda == [f"python={python}", "pip"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={python}"
+    for text in (container, (ROOT / "envs/retrace.post-deploy.sh").read_text()):
+        installed = re.findall(r"pip install ([^\n\\&]*)", text)
+        assert all("--require-hashes" in words for words in installed)
+        files = [Path(words.split()[-1]).name for words in installed]
+        assert files == ["uv.lock.txt", "requirements.lock"]

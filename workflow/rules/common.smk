@@ -30,8 +30,13 @@ except UserError as error:
 if not workflow.is_main_process:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-# Rules call the retrace of the Python that runs Snakemake, whether or not its environment is activated.
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+# Rules call the retrace of this source tree: with the Python that runs Snakemake, whether or not its environment is
+# activated, or with that of the environment or container that Snakemake was told to use.
+if workflow.deployment_settings.deployment_method:
+    SOURCE = shlex.quote(str(Path(workflow.basedir).parent.resolve() / "src"))
+    shell.prefix(f"export PYTHONPATH={SOURCE}; ")
+else:
+    shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 
 def verbatim(text):
