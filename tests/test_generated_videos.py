@@ -138,6 +138,17 @@ def test_a_motion_video_may_begin_anywhere_and_stays_the_same_round(library):
     assert np.array_equal(np.roll(motion.render(act), -5, axis=0), motion.render(later))
 
 
+@pytest.mark.parametrize(("name", "share"), [("motion", 1), ("motion-aligned", 1 / 8)])
+def test_a_motion_video_begins_in_the_part_of_its_round_that_the_page_tells(library, name, share):
+    collection = library.collection(name)
+    scene = collection.footage.generator
+    acts = [motion.draw(scene, collection.classes, "train", index) for index in range(200)]
+    begun = np.array([act.start / (act.frames * motion.TICKS) for act in acts])
+    assert 0.95 * share < begun.max() < share
+    assert abs(begun.mean() - share / 2) < 4 * share / np.sqrt(12 * len(acts))
+    assert all(act.start < act.frames * motion.TICKS for act in acts)
+
+
 @pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
 def test_a_reversed_motion_video_is_one_of_the_opposite_order(library, order):
     footage, _, classes = few(library, "motion", frames=(12, 12))

@@ -64,7 +64,7 @@ def test_it_is_said_whose_videos_are_shown_where_others_stand_in(plan):
     planted(plan)
     outcomes = figures.figure_outcomes(plan, Results(plan.root), *ITEM)
     shown = maps.shown_cells(plan.papers[ITEM[0]].figures[ITEM[1]], outcomes, Results(plan.root))
-    assert plan.library.videos["motion"].title in maps.rule(plan, shown)
+    assert plan.library.videos["motion-aligned"].title in maps.rule(plan, shown)
 
 
 def test_drawn_again_it_is_the_same_picture(plan):

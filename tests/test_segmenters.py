@@ -81,7 +81,13 @@ def test_the_stand_in_of_a_domain_is_blurred_as_much_for_its_size(library):
 
 def test_generated_videos_and_what_is_made_of_them_are_generated(library):
     generated = {name for name in library.videos if library.is_generated(name)}
-    assert generated == {"motion", "appearance", "divers", *(f"divers-{domain}" for domain in DOMAINS)}
+    assert generated == {
+        "motion",
+        "motion-aligned",
+        "appearance",
+        "divers",
+        *(f"divers-{domain}" for domain in DOMAINS),
+    }
     assert not library.is_generated("no such dataset")
 
 

@@ -23,8 +23,11 @@ class Gpu:
     clock = "wall time"
 
     def __init__(self) -> None:
-        torch.backends.cudnn.benchmark = True  # as the papers' code does; shapes do not change here
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+    def tune(self) -> None:
+        """From now on try all algorithms for each new shape and take the fastest, as the papers do."""
+        torch.backends.cudnn.benchmark = True
 
     def name(self) -> str:
         """Return the name of the card."""
@@ -63,6 +66,9 @@ class Cpu:
     def __init__(self) -> None:
         torch.set_num_threads(1)
         self._before = 0
+
+    def tune(self) -> None:
+        """There is one algorithm for each shape."""
 
     def name(self) -> str:
         """Return what the processor is and can."""

@@ -79,6 +79,7 @@ def measured(
     trials = Trials(model, x_shape, step, here)
     found: dict[str, Any] = {**told(here), "step": step, "batch": 0, "most": most}
     batch = largest_batch(trials.fits, most)
+    here.tune()  # not before: every batch that is tried would be a shape to tune for
     while batch:
         try:
             found |= {"peak_bytes": trials.peak_bytes(batch), "seconds": trials.seconds(batch)}

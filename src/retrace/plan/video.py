@@ -68,6 +68,9 @@ class Motion(Scene):
     """Classes that differ by the order of what happens alone: a single frame carries nothing."""
 
     kind: Literal["motion"]
+    start: Fraction = Field(
+        description="a video begins up to this share of its round behind the first event; 1: anywhere in it"
+    )
 
 
 class Appearance(Scene):

@@ -1,13 +1,15 @@
 """Videos whose classes differ by the order of what happens, and by nothing else.
 
 Four events happen one after the other to a small creature, each in a light of its own colour; each begins
-and ends with the whole scene at rest. A video shows exactly one round of them and begins anywhere in it,
-also in the middle of an event. A class is one of the 3! = 6 cyclic orders. All that moves, clutter included,
-moves with the event under way, so the pieces of a video do not depend on their order. Hence,
+and ends with the whole scene at rest. A video shows exactly one round of them and begins near the first
+event, or anywhere in the round, also in the middle of an event. A class is one of the 3! = 6 cyclic orders.
+All that moves, clutter included, moves with the event under way, so the pieces of a video do not depend on
+their order. Hence,
 
 - with the same draws, the frames of a video are the same in every class, as a multiset;
-- as the beginning is uniform, a frame at any place has the same distribution in every class;
-- events look the same backwards, so a reversed video is one of the class with the opposite order.
+- events look the same backwards, so a reversed video is one of the class with the opposite order;
+- where the beginning is uniform over the round, a frame at any place has the same distribution in every
+  class: to see the order a model has to compare frames; else it is enough to know the place of each in time.
 """
 
 from dataclasses import dataclass
@@ -71,7 +73,7 @@ def draw(scene: Motion, classes: tuple[str, ...], split: SplitName, index: int) 
         label=label,
         order=order(classes[label]),
         frames=frames,
-        start=int(happens.integers(frames * TICKS)),
+        start=int(happens.integers(max(1, round(scene.start * frames * TICKS)))),
         fps=int(happens.choice(scene.fps)),
         colour=str(happens.choice(list(COLOURS))),
         shape=str(happens.choice(list(SHAPES))),
