@@ -147,14 +147,13 @@ def test_shards_share_a_submission_and_every_submission_was_announced(seen):
     assert len(jobs) == 4 + 7
 
 
-@pytest.mark.parametrize(
-    ("row", "ends"),
-    [("cancelled", ["CANCELLED", "CANCELLED", "COMPLETED"]), ("late", ["TIMEOUT", "FAILED", "COMPLETED"])],
-)
-def test_a_training_that_slurm_ends_goes_on_and_ends_with_the_same_weights(seen, row, ends):
+@pytest.mark.parametrize(("row", "first"), [("cancelled", "CANCELLED"), ("late", "TIMEOUT")])
+def test_a_training_that_slurm_ends_twice_goes_on_and_ends_with_the_same_weights(seen, row, first):
     folder = run_folder(run_of(seen.plan, row))
     attempts = [job for job in of(seen.first[2], "train") if folder.name in job.rule]
-    assert [job.states[-1] for job in attempts] == ends
+    *ended, last = (job.states[-1] for job in attempts)
+    assert last == "COMPLETED"
+    assert len(ended) == 2 and ended[0] == first and ended[1] in ("CANCELLED", "FAILED")
     last_log = (seen.plan.root / f"results/logs/train/home/{folder.name}.log").read_text()
     assert int(re.search(r"^epoch (\d+)/", last_log, flags=re.MULTILINE)[1]) > 1, "it began anew"
     same_weights(seen.plan.root / folder, seen.alone / folder)
