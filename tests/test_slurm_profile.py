@@ -98,6 +98,16 @@ def test_every_job_is_counted_once_and_what_trains_nothing_is_one_submission(roo
     assert text.endswith(f"{total[0]} submissions for {total[1]} jobs, at scale tiny under {PROFILE}")
 
 
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_the_documentation_tells_how_many_jobs_a_scale_is(root, scale):
+    for pages in ("papers", "scales"):
+        shutil.copytree(ROOT / pages, root / pages, dirs_exist_ok=True)
+    text = " ".join((ROOT / "docs/run-on-a-cluster.md").read_text(encoding="utf-8").split())
+    found = re.search(r"([\d,]+) submissions for ([\d,]+) jobs", submissions([], scale))
+    where = {"demo": "the whole demonstration", "paper": "full size"}[scale]
+    assert f"| {where} | {found[1]} | {found[2]} |" in re.sub(" +", " ", text)
+
+
 def test_an_unknown_target_is_refused_with_the_words_of_snakemake(root):
     with pytest.raises(
         UserError, match=r"^snakemake refuses: MissingRuleException:\nNo rule .* rac_table_88"

@@ -88,10 +88,8 @@ def _preparation(options: argparse.Namespace):  # as above
     from retrace.plan.config import load
     from retrace.plan.library import Library
 
-    config = load(ROOT)
-    folders = config.data if options.data is None else options.data
-    share = config.max_missing if options.max_missing is None else options.max_missing
-    return Preparation(Library(ROOT), options.dataset, folders, share)
+    share = load(ROOT).max_missing if options.max_missing is None else options.max_missing
+    return Preparation(Library(ROOT), options.dataset, _folders(options), share)
 
 
 def segmenter(options: argparse.Namespace) -> None:
@@ -261,27 +259,22 @@ def status(options: argparse.Namespace) -> None:
 def doctor(options: argparse.Namespace) -> None:
     from retrace.doctor import examine, examine_data, examine_frames
     from retrace.plan.library import Library
+    from retrace.site import examine as examine_site
 
-    if not options.what:
-        found = examine(_plan(options), ROOT)
-    elif options.what == ["cluster"]:
-        from retrace.site import examine as examine_site
-
-        found = examine_site(ROOT)
-    elif options.what[0] == "data" and len(options.what) == 2:
-        options.dataset = options.what[1]
-        library = Library(ROOT)
-        frames = options.dataset in library.masks
-        found = (
-            examine_frames(library, options.dataset, _folders(options))
-            if frames
-            else examine_data(_preparation(options))
-        )
-    else:
-        raise UserError(
-            f"'{' '.join(options.what)}' is not understood; expected: "
-            "retrace doctor data DATASET, or retrace doctor cluster"
-        )
+    match options.what:
+        case []:
+            found = examine(_plan(options), ROOT)
+        case ["cluster"]:
+            found = examine_site(ROOT)
+        case ["data", dataset]:
+            options.dataset = dataset
+            if dataset in (library := Library(ROOT)).masks:
+                found = examine_frames(library, dataset, _folders(options))
+            else:
+                found = examine_data(_preparation(options))
+        case what:
+            expected = "retrace doctor data DATASET, or retrace doctor cluster"
+            raise UserError(f"'{' '.join(what)}' is not understood; expected: {expected}")
     print(found)
     if any(line.startswith("missing") for line in found.splitlines()):
         sys.exit(1)
