@@ -1,5 +1,6 @@
 """How many clips a device computes at once: as many as there are, until its memory says otherwise."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,11 @@ def if_it_fits(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | N
     try:
         return work(*args, **kwargs)
     except torch.OutOfMemoryError:
-        nothing = None
-    torch.cuda.empty_cache()  # outside of the block: inside, the error holds on to the activations
-    return nothing
+        pass
+    # outside of the block: inside, the error holds on to the activations, and after it a cycle may
+    gc.collect()
+    torch.cuda.empty_cache()
+    return None
 
 
 def halved(clips: int, where: str) -> int:
