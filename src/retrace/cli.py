@@ -1,7 +1,6 @@
 """The command line: one verb per step."""
 
 import argparse
-import gc
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -14,8 +13,6 @@ from retrace.errors import UserError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb. A user's mistake is one message on stderr and exit code 1."""
     options = _parser().parse_args(arguments)
-    # A short step makes modules and pages, no garbage: a tenth of its time was the search for some.
-    gc.set_threshold(50_000, 20, 20)
     try:
         options.run(options)
     except UserError as error:
